@@ -1,0 +1,78 @@
+"""Exports a quantized network as QONNX, the one file that everything after training reads."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from brevitas.export import export_qonnx as brevitas_export
+from brevitas.nn import QuantConv2d
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.core.onnx_exec import execute_onnx
+from qonnx.transformation.infer_shapes import InferShapes
+
+from hwsr import __version__
+from hwsr.errors import HwsrError
+from hwsr.files import atomic_path
+from hwsr.spec import Precision
+from hwsr.zoo.skeleton import Network
+
+DEFAULT_FRAME = (48, 48)
+
+
+def export_qonnx(network: Network, path: Path, frame: tuple[int, int] = DEFAULT_FRAME) -> None:
+    """Write `network` to `path`. frame: (H, W) in pixels of the input that hardware is built for.
+
+    Raises HwsrError for a float network, and when the file cannot be written.
+    """
+    if network.spec.precision is Precision.FLOAT:
+        raise HwsrError(f"'{network.spec}' is a float network; export one with int8 or ST- in its spec")
+    with atomic_path(path) as temporary:
+        with warnings.catch_warnings(), torch.no_grad():
+            # The tracer warns of every constant that it is meant to see as one.
+            warnings.simplefilter("ignore")
+            image = torch.zeros(1, 3, *frame)
+            brevitas_export(network.eval(), args=image, export_path=str(temporary), dynamo=False)
+        model = onnx.load_model(str(temporary), load_external_data=False)
+        _put_quantized_weights(model, network)
+        _name(model, network)
+        onnx.save_model(ModelWrapper(model).transform(InferShapes()).model, str(temporary))
+
+
+def _put_quantized_weights(model: onnx.ModelProto, network: Network) -> None:
+    """Store each weight as its quantizer leaves it.
+
+    A Quant node rounds at half a step, a ternary quantizer at its own threshold; on quantized values both agree.
+    """
+    initializers = {item.name: item for item in model.graph.initializer}
+    for name, module in network.named_modules():
+        if isinstance(module, QuantConv2d):
+            values = module.quant_weight().value.detach().numpy()
+            initializers[f"{name}.weight"].CopyFrom(onnx.numpy_helper.from_array(values, f"{name}.weight"))
+
+
+def _name(model: onnx.ModelProto, network: Network) -> None:
+    """Give input and output names, and say where the file comes from."""
+    names = {model.graph.input[0].name: "image", model.graph.output[0].name: "upscaled"}
+    for node in model.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    model.graph.input[0].name, model.graph.output[0].name = "image", "upscaled"
+    model.graph.name = network.spec.slug
+    model.producer_name, model.producer_version = "hwsr", __version__
+    onnx.helper.set_model_props(model, {"hwsr.spec": str(network.spec)})
+
+
+def spec_in_file(model: onnx.ModelProto) -> str:
+    """The spec that `export_qonnx` wrote into a model, or ''."""
+    return next((item.value for item in model.metadata_props if item.key == "hwsr.spec"), "")
+
+
+def execute(path: Path, image: np.ndarray) -> np.ndarray:
+    """Run a QONNX file in qonnx's own executor: (3, H, W) uint8 -> (3, sH, sW) integers. The independent oracle."""
+    model = ModelWrapper(str(path))
+    result = execute_onnx(model, {"image": image[None].astype(np.float32) / 256})["upscaled"][0]
+    integers = np.rint(result * 256).astype(np.int64)
+    assert np.array_equal(integers / 256, result), "the output of a QONNX network lies on the pixel grid"
+    return integers

@@ -1,0 +1,55 @@
+"""Writing files so that an interrupted run or a full disk never leaves half of one behind."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hwsr.errors import HwsrError
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` when the block ends without an error.
+
+    The temporary name keeps the suffix of `path`, so writers that go by the suffix work.
+    Raises HwsrError when the folder cannot be written to or the disk is full.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        temporary.chmod(0o644)
+    except OSError as error:
+        raise HwsrError(f"cannot write {path}: {error.strerror}; choose another output folder") from error
+    try:
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise HwsrError(f"cannot write {path}: {error.strerror}; nothing was replaced") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path` atomically. Raises HwsrError."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON to `path` atomically. Raises HwsrError."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def writable_folder(path: Path) -> Path:
+    """Create `path` where needed and check that files can be made in it. Raises HwsrError."""
+    with atomic_path(Path(path) / ".hwsr-write-check"):
+        pass
+    (Path(path) / ".hwsr-write-check").unlink(missing_ok=True)
+    return Path(path)

@@ -1,0 +1,1 @@
+"""The integer representation that every backend reads."""

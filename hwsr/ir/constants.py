@@ -1,0 +1,73 @@
+"""Constants of a QONNX file as integers on power-of-two grids."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsr.errors import HwsrError
+from hwsr.ir.graph import IntArray, QType
+
+# Constants that no Quant node declares (offsets, factors) may be this wide.
+FACTOR_BITS = 24
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedConstant:
+    """values * 2**-frac, `frac` broadcast over the values' first axis; `bits` as declared."""
+
+    values: IntArray
+    frac: IntArray
+    bits: int
+
+
+def power_of_two(node: str, scale: NDArray[np.floating]) -> IntArray:
+    """The frac of each scale: scale = 2**-frac. Raises HwsrError where a scale is no power of two."""
+    scale = np.asarray(scale, np.float64)
+    if not np.isfinite(scale).all() or (scale <= 0).any():
+        raise HwsrError(f"node '{node}': its scale is not a positive number; the file is damaged or not QONNX")
+    mantissa, exponent = np.frexp(scale)
+    if (mantissa != 0.5).any():
+        bad = scale.flatten()[np.argmax((mantissa != 0.5).flatten())]
+        raise HwsrError(
+            f"node '{node}': scale {bad:.6g} is not a power of two; "
+            "train with hwsr's fixed-point quantizers, or Brevitas' brevitas.quant.fixed_point"
+        )
+    return (1 - exponent).astype(np.int64)
+
+
+def quantize_constant(node: str, values: NDArray, scale: NDArray, bits: int, signed: bool, narrow: bool):
+    """What a Quant node makes of a constant: round half to even, saturate. Scales lie along the first axis."""
+    frac = power_of_two(node, scale)
+    if frac.size > 1 and frac.shape[0] != frac.size:
+        raise HwsrError(f"node '{node}': its scales do not lie along the output channels")
+    channels = values.shape[0] if values.ndim else 1
+    if frac.size not in (1, channels):
+        raise HwsrError(f"node '{node}': {frac.size} scales for {channels} channels")
+    per_channel = np.broadcast_to(frac.reshape(-1), (channels,))
+    grid = per_channel.reshape(-1, *[1] * (values.ndim - 1))
+    limits = QType(bits, signed, 0)
+    low = limits.lo + (1 if narrow and signed else 0)
+    high = limits.hi - (1 if narrow and not signed else 0)
+    integers = np.clip(np.rint(np.ldexp(values.astype(np.float64), grid)), low, high).astype(np.int64)
+    return QuantizedConstant(integers, per_channel.astype(np.int64), bits if signed else bits + 1)
+
+
+def dyadic_constant(node: str, values: NDArray, channels: int) -> QuantizedConstant:
+    """A constant a channel as integers, each on its own coarsest grid. Raises HwsrError if one is too fine."""
+    flat = np.asarray(values, np.float64).reshape(-1)
+    if flat.size not in (1, channels):
+        raise HwsrError(f"node '{node}': {flat.size} constants for {channels} channels")
+    flat = np.broadcast_to(flat, (channels,))
+    mantissa, exponent = np.frexp(flat)
+    integers = np.rint(np.ldexp(mantissa, 53)).astype(np.int64)
+    frac = 53 - exponent.astype(np.int64)
+    odd = np.where(integers == 0, 1, integers & -integers)
+    trailing = np.log2(odd.astype(np.float64)).astype(np.int64)
+    integers, frac = integers >> trailing, np.where(integers == 0, 0, frac - trailing)
+    # A grid coarser than the integers buys nothing in hardware.
+    integers, frac = integers << np.maximum(-frac, 0), np.maximum(frac, 0)
+    bits = QType.holding(int(integers.min(initial=-1)), int(integers.max(initial=0)), 0).bits
+    if bits > FACTOR_BITS:
+        raise HwsrError(f"node '{node}': its constant needs {bits} bits; quantize it to {FACTOR_BITS} or fewer")
+    return QuantizedConstant(integers, frac, bits)

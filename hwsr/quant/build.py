@@ -1,0 +1,95 @@
+"""Makes the network of a spec, and switches its quantizers."""
+
+from collections.abc import Iterable
+
+import torch
+from brevitas.core.scaling import ParameterScaling
+from brevitas.nn import QuantConv2d, QuantIdentity, QuantReLU
+from torch import Tensor, nn
+
+from hwsr.quant.layers import Int8Layers, TernaryLayers
+from hwsr.spec import ModelSpec, Precision
+from hwsr.zoo.layers import FloatLayers, Layers, value
+from hwsr.zoo.skeleton import Network, initialize
+
+
+def build(spec: ModelSpec, seed: int = 0) -> Network:
+    """The network of `spec` with weights drawn from `seed`, in eval mode.
+
+    Input (N, 3, H, W) float32, pixel q as q / 256; output (N, 3, sH, sW) likewise.
+    """
+    network = Network(spec, _layers(spec))
+    initialize(network, seed)
+    return network.eval()
+
+
+def _layers(spec: ModelSpec) -> Layers:
+    match spec.precision:
+        case Precision.FLOAT:
+            return FloatLayers()
+        case Precision.INT8:
+            return Int8Layers()
+        case Precision.INT8_PER_TENSOR:
+            return Int8Layers(per_channel=False)
+        case Precision.TERNARY:
+            return TernaryLayers(spec.sp_ratio)
+
+
+def set_quantized(network: nn.Module, on: bool) -> None:
+    """Switch every quantizer on, or let every tensor through in float."""
+    _set_quantized(network, weights=on, activations=on)
+
+
+def _set_quantized(network: nn.Module, weights: bool, activations: bool) -> None:
+    for module in network.modules():
+        if isinstance(module, QuantConv2d):
+            module.weight_quant.disable_quant = not weights
+            # A bias is put on the grid of its accumulators, which is known only where the input has one.
+            module.bias_quant.disable_quant = not (weights and activations)
+        elif isinstance(module, QuantIdentity | QuantReLU):
+            module.act_quant.disable_quant = not activations
+            module.return_quant_tensor = activations
+
+
+def calibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Set every learned activation exponent to the one of least squared error over `batches`.
+
+    Weights are quantized meanwhile, activations are not. Leaves the network quantized.
+    """
+    errors: dict[nn.Module, Tensor] = {}
+    scalings = {
+        module: module.act_quant.fused_activation_quant_proxy.tensor_quant.scaling_impl
+        for module in network.modules()
+        if isinstance(module, QuantIdentity | QuantReLU)
+    }
+    learned = {module: scaling for module, scaling in scalings.items() if isinstance(scaling, ParameterScaling)}
+
+    def observe(module: nn.Module, inputs: tuple[Tensor, ...], _output: Tensor) -> None:
+        errors[module] = errors.get(module, 0) + exponent_errors(value(inputs[0]), isinstance(module, QuantReLU))
+
+    _set_quantized(network, weights=True, activations=False)
+    hooks = [module.register_forward_hook(observe) for module in learned]
+    with torch.no_grad():
+        for batch in batches:
+            network(batch)
+        for module, scaling in learned.items():
+            # The exponent is rounded up in use; half a step below is the middle of what rounds to it.
+            scaling.value.fill_(EXPONENTS[int(errors[module].argmin())] - 0.5)
+    for hook in hooks:
+        hook.remove()
+    _set_quantized(network, weights=True, activations=True)
+
+
+# Candidate thresholds 2**e of a grid tensor: beyond these, 8 bits of a network over [0, 1) images make no sense.
+EXPONENTS = range(-10, 13)
+
+
+def exponent_errors(x: Tensor, unsigned: bool) -> Tensor:
+    """Sum of squared errors of x on the 8-bit grid of each threshold in EXPONENTS. Shape (len(EXPONENTS),)."""
+    levels, low = (256, 0) if unsigned else (128, -128)
+    x = x.clamp_min(0) if unsigned else x
+    sums = []
+    for exponent in EXPONENTS:
+        scale = 2.0**exponent / levels
+        sums.append(((x / scale).round().clamp(low, levels - 1) * scale - x).square().sum())
+    return torch.stack(sums)

@@ -1,0 +1,80 @@
+"""The quantized layers: Brevitas modules on power-of-two grids."""
+
+from brevitas.nn import QuantConv2d, QuantIdentity, QuantReLU
+from torch import Tensor, nn
+
+from hwsr.quant.quantizers import (
+    ImageInt8,
+    ImageUint8,
+    Int8Act,
+    Int8WeightPerChannelFixedPoint,
+    Int8WeightPerTensorFixedPoint,
+    Int32Bias,
+    Uint8Act,
+)
+from hwsr.quant.spconv import DepthwiseSPConv, SPConv
+from hwsr.zoo.layers import AddConstant, value
+
+
+class Int8Layers:
+    """8-bit activations and weights, 32-bit biases on the accumulators' grid."""
+
+    def __init__(self, per_channel: bool = True) -> None:
+        self.weight_quant = Int8WeightPerChannelFixedPoint if per_channel else Int8WeightPerTensorFixedPoint
+
+    def conv(self, c_in: int, c_out: int, kernel: int = 3, groups: int = 1, bias: bool = True) -> nn.Module:
+        return QuantConv2d(
+            c_in,
+            c_out,
+            kernel,
+            padding=kernel // 2,
+            groups=groups,
+            bias=bias,
+            weight_quant=self.weight_quant,
+            bias_quant=Int32Bias if bias else None,
+        )
+
+    def pooled_conv(self, c_in: int, c_out: int) -> nn.Module:
+        return QuantConv2d(c_in, c_out, 1, weight_quant=self.weight_quant, bias_quant=Int32Bias)
+
+    def relu(self) -> nn.Module:
+        return QuantReLU(act_quant=Uint8Act, return_quant_tensor=True)
+
+    def requantize(self) -> nn.Module:
+        return QuantIdentity(act_quant=Int8Act, return_quant_tensor=True)
+
+    def sigmoid(self) -> nn.Module:
+        return nn.Sequential(self.requantize(), Sigmoid(), self._pixels())
+
+    def image_in(self) -> nn.Module:
+        return nn.Sequential(self._pixels(), AddConstant(-0.5), self.residual())
+
+    def residual(self) -> nn.Module:
+        return QuantIdentity(act_quant=ImageInt8, return_quant_tensor=True)
+
+    def image_out(self) -> nn.Module:
+        return nn.Sequential(AddConstant(0.5), self._pixels())
+
+    def _pixels(self) -> nn.Module:
+        return QuantIdentity(act_quant=ImageUint8, return_quant_tensor=True)
+
+
+class TernaryLayers(Int8Layers):
+    """Every convolution an SP-conv with r = ratio c_out; channel attention stays 8-bit, as in the paper's count."""
+
+    def __init__(self, ratio: int) -> None:
+        super().__init__()
+        self.ratio = ratio
+
+    def conv(self, c_in: int, c_out: int, kernel: int = 3, groups: int = 1, bias: bool = True) -> nn.Module:
+        if groups == c_in == c_out and not bias:
+            return DepthwiseSPConv(c_in, kernel)
+        assert groups == 1, "no unit has another grouped convolution"
+        return SPConv(c_in, c_out, kernel, self.ratio * c_out, bias)
+
+
+class Sigmoid(nn.Module):
+    """Sigmoid of the value of a grid tensor."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return value(x).sigmoid()

@@ -1,0 +1,66 @@
+"""The ternary sum-product convolution of StrassenNets (Tschannen et al. 2017; the paper's Table 5).
+
+    h = ternary k x k conv of x (c_in -> r);  p = a * h, one factor a channel;  y = ternary 1x1 of p (r -> c_out)
+"""
+
+import torch
+from brevitas.nn import QuantConv2d, QuantIdentity
+from torch import Tensor, nn
+
+from hwsr.quant.quantizers import FactorQuant, Int8Act, Int32Bias, TernaryWeight, TernaryWeightUnitScale
+from hwsr.quant.quantizers import ternary_magnitude
+
+
+class SPConv(nn.Module):
+    """SP-conv: grid tensor (N, c_in, H, W) -> accumulators (N, c_out, H, W).
+
+    The magnitude of the first ternary weights is folded into the factors, which are 8-bit integers with a
+    power-of-two scale each; the products are put back on an 8-bit grid before the second convolution.
+    """
+
+    def __init__(self, c_in: int, c_out: int, kernel: int, hidden: int, bias: bool) -> None:
+        super().__init__()
+        self.first = QuantConv2d(
+            c_in, hidden, kernel, padding=kernel // 2, bias=False, weight_quant=TernaryWeightUnitScale
+        )
+        self.factor = nn.Parameter(torch.ones(hidden))
+        self.factor_quant = FactorQuant()
+        self.grid = QuantIdentity(act_quant=Int8Act, return_quant_tensor=True)
+        self.second = QuantConv2d(
+            hidden, c_out, 1, bias=bias, weight_quant=TernaryWeight, bias_quant=Int32Bias if bias else None
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.grid(scaled(self.first, self.factor, self.factor_quant, x)))
+
+
+class DepthwiseSPConv(nn.Module):
+    """Depthwise SP-conv with r = c_out: its 1x1 would mix each channel with itself alone, so it is left out."""
+
+    def __init__(self, channels: int, kernel: int) -> None:
+        super().__init__()
+        self.first = QuantConv2d(
+            channels,
+            channels,
+            kernel,
+            padding=kernel // 2,
+            groups=channels,
+            bias=False,
+            weight_quant=TernaryWeightUnitScale,
+        )
+        self.factor = nn.Parameter(torch.ones(channels))
+        self.factor_quant = FactorQuant()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return scaled(self.first, self.factor, self.factor_quant, x)
+
+
+def scaled(conv: QuantConv2d, factor: Tensor, quantize: FactorQuant, x: Tensor) -> Tensor:
+    """factor * conv(x): with unit ternary weights and their magnitude in the factor, or all in float."""
+    if conv.weight_quant.disable_quant:
+        return conv(x) * factor[:, None, None]
+    constants = quantize(factor * ternary_magnitude(conv.weight).flatten())
+    if torch.onnx.is_in_onnx_export():
+        # Through numpy the tracer sees a constant, not the graph that made it.
+        constants = torch.from_numpy(constants.detach().numpy())
+    return conv(x) * constants[:, None, None]

@@ -1,0 +1,1 @@
+"""The integer-exact numpy reference: what every backend must equal bit for bit."""

@@ -1,0 +1,166 @@
+"""ModelSpec: what one network is. Parses and prints the names that the paper uses.
+
+A spec is the paper's name of the network followed by options, each one word:
+
+    blrn(r=2)[rg] x2                       Table 1: bottlenecks at all 23 places, 64 features
+    bl x3 n16 g1 b4 noca anchor direct     a small net: 16 features, one group of four blocks
+    bl x2 int8                             8-bit fixed point, weights scaled per channel
+    ST-bl x2 r2                            every convolution a ternary SP-conv with r = 2 c_out
+
+    option      meaning                                                         default
+    x2 x3 x4    scale                                                           x2
+    nN          features                                                        n64
+    gN          residual groups; g0: the blocks alone, no group or body conv    g2
+    bN          residual blocks in a group                                      b5
+    noca        no channel attention                                            attention
+    anchor      add the nearest-neighbour upsampled input to the output (ABPN)  none
+    direct      last convolution to 3 s^2 channels, then shuffle (ESPCN)        conv, shuffle, conv
+    int8 int8t  8-bit fixed point, weights scaled per channel or per tensor     float
+    rN          with ST- only: hidden width of the SP-convs over c_out          r1
+"""
+
+import re
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from hwsr.errors import HwsrError
+
+
+class Precision(StrEnum):
+    """How a network computes: float, 8-bit fixed point, or ternary SP-convs over 8-bit activations."""
+
+    FLOAT = "float"
+    INT8 = "int8"
+    INT8_PER_TENSOR = "int8t"
+    TERNARY = "ternary"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What replaces a 3x3 convolution n -> n: its name in the paper and that name's arguments."""
+
+    name: str = "bl"
+    args: tuple[tuple[str, int], ...] = ()
+
+    def __getitem__(self, key: str) -> int:
+        return dict(self.args)[key]
+
+    def __str__(self) -> str:
+        return self.name + _print_args(self.args)
+
+
+# The units with their arguments and the paper's defaults.
+UNIT_ARGS: dict[str, dict[str, int]] = {"bl": {}, "blrn": {"r": 2}, "blm1": {}}
+PLACES = ("rb", "rg")
+SCALES = (2, 3, 4)
+SP_RATIOS = (1, 2, 4, 6)
+
+_NAME = re.compile(r"^(?P<st>ST-)?(?P<unit>[a-z0-9]+)(?P<args>\([^)]*\))?(?P<place>\[[a-z+]+\])?$")
+_OPTION = re.compile(r"^(?P<key>[xngbr])(?P<value>\d+)$")
+_FIELDS = {"x": "scale", "n": "n", "g": "groups", "b": "blocks", "r": "sp_ratio"}
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One network. `groups == 0` means the blocks alone; `sp_ratio` is r / c_out of the SP-convs (ternary only)."""
+
+    unit: Unit = Unit()
+    place: str = "rg"
+    scale: int = 2
+    n: int = 64
+    groups: int = 2
+    blocks: int = 5
+    attention: bool = True
+    anchor: bool = False
+    direct: bool = False
+    precision: Precision = Precision.FLOAT
+    sp_ratio: int = 1
+
+    def __post_init__(self) -> None:
+        if self.unit.name not in UNIT_ARGS:
+            raise HwsrError(f"unknown unit '{self.unit.name}'; choose one of {', '.join(UNIT_ARGS)}")
+        if self.place not in PLACES:
+            raise HwsrError(f"unknown place [{self.place}]; choose one of {', '.join(PLACES)}")
+        if self.scale not in SCALES:
+            raise HwsrError(f"scale x{self.scale} is not supported; choose one of {SCALES}")
+        if self.sp_ratio not in SP_RATIOS:
+            raise HwsrError(f"r{self.sp_ratio} is not supported; choose one of {SP_RATIOS}")
+        if self.n < 1 or self.blocks < 1 or self.groups < 0:
+            raise HwsrError(f"'{self}': features and blocks start at 1, groups at 0")
+        if self.unit.name == "blrn" and self.n % self.unit["r"]:
+            raise HwsrError(f"'{self}': {self.n} features do not divide by r={self.unit['r']}; choose another n or r")
+
+    def __str__(self) -> str:
+        st = "ST-" if self.precision is Precision.TERNARY else ""
+        place = f"[{self.place}]" if self.unit.name != "bl" else ""
+        words = [f"{st}{self.unit}{place}", f"x{self.scale}", f"n{self.n}", f"g{self.groups}", f"b{self.blocks}"]
+        words += [] if self.attention else ["noca"]
+        words += ["anchor"] if self.anchor else []
+        words += ["direct"] if self.direct else []
+        match self.precision:
+            case Precision.TERNARY:
+                words.append(f"r{self.sp_ratio}")
+            case Precision.INT8 | Precision.INT8_PER_TENSOR:
+                words.append(str(self.precision))
+        return " ".join(words)
+
+    @property
+    def slug(self) -> str:
+        """A file name for this spec: its text with everything but letters and digits turned into '_'."""
+        return re.sub(r"[^a-z0-9]+", "_", str(self).lower()).strip("_")
+
+    def with_precision(self, precision: Precision, sp_ratio: int = 1) -> "ModelSpec":
+        return replace(self, precision=precision, sp_ratio=sp_ratio)
+
+
+def parse_spec(text: str) -> ModelSpec:
+    """Read a spec such as 'ST-bl x2 n16 g1 b4 noca r2'. Raises HwsrError naming the word that does not fit."""
+    name, *options = text.split() or [""]
+    found = _NAME.match(name)
+    if not found:
+        raise HwsrError(f"'{name}' is not a network's name; write for example 'bl', 'blrn(r=2)[rb]' or 'ST-bl'")
+    if found["unit"] not in UNIT_ARGS:
+        raise HwsrError(f"unknown unit '{found['unit']}'; choose one of {', '.join(UNIT_ARGS)}")
+    fields: dict[str, object] = {"unit": Unit(found["unit"], _parse_args(found["unit"], found["args"] or ""))}
+    if found["place"]:
+        fields["place"] = found["place"][1:-1]
+    if found["st"]:
+        fields["precision"] = Precision.TERNARY
+    for word in options:
+        fields |= _parse_option(word, ternary=bool(found["st"]))
+    return ModelSpec(**fields)  # type: ignore[arg-type]  # each value is built for the field it names
+
+
+def _parse_option(word: str, ternary: bool) -> dict[str, object]:
+    flags: dict[str, dict[str, object]] = {
+        "noca": {"attention": False},
+        "anchor": {"anchor": True},
+        "direct": {"direct": True},
+        "int8": {"precision": Precision.INT8},
+        "int8t": {"precision": Precision.INT8_PER_TENSOR},
+    }
+    if word in ("int8", "int8t") and ternary:
+        raise HwsrError(f"'{word}' contradicts ST-: an SP-conv network is ternary; leave one of them out")
+    if word in flags:
+        return flags[word]
+    found = _OPTION.match(word)
+    if not found:
+        raise HwsrError(f"unknown option '{word}'; known are x2-x4, nN, gN, bN, rN, {', '.join(flags)}")
+    if found["key"] == "r" and not ternary:
+        raise HwsrError(f"'{word}' is for SP-convs: write ST- before the network's name")
+    return {_FIELDS[found["key"]]: int(found["value"])}
+
+
+def _parse_args(unit: str, text: str) -> tuple[tuple[str, int], ...]:
+    """'(r=2)' -> (('r', 2),), with the paper's defaults where an argument is left out."""
+    args = dict(UNIT_ARGS[unit])
+    for part in filter(None, text.strip("()").replace(" ", "").split(",")):
+        key, _, value = part.partition("=")
+        if key not in args or not value.isdigit() or int(value) < 1:
+            raise HwsrError(f"'{part}' is no argument of {unit}; it takes {', '.join(f'{k}=N' for k in args) or 'none'}")
+        args[key] = int(value)
+    return tuple(args.items())
+
+
+def _print_args(args: tuple[tuple[str, int], ...]) -> str:
+    return f"({','.join(f'{key}={value}' for key, value in args)})" if args else ""

@@ -1,0 +1,140 @@
+"""Weights on disk: safetensors with a card inside, and the same card as JSON beside it for people to read.
+
+The card in the safetensors file is the one that is loaded, so weights and card cannot come apart. Its digest covers
+every tensor. Nothing here trusts a file: what is damaged, not finite or of other shapes is refused with HwsrError.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from hwsr.errors import HwsrError
+from hwsr.files import atomic_path, write_text
+from hwsr.quant import build, set_quantized
+from hwsr.spec import ModelSpec, Precision, parse_spec
+from hwsr.train.recipe import Recipe
+from hwsr.zoo.skeleton import Network
+
+Tensors = dict[str, Tensor]
+
+
+class Score(BaseModel):
+    """Y-PSNR in dB of each validation image after `step` updates."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+    step: int
+    psnr_y: dict[str, float]
+
+    @property
+    def mean(self) -> float:
+        return sum(self.psnr_y.values()) / len(self.psnr_y)
+
+
+class Card(BaseModel):
+    """How weights came about. `threads` matters because float sums depend on how many there are."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+    hwsr: str
+    spec: str
+    recipe: Recipe
+    data: str
+    data_sha256: str
+    threads: int
+    step: int
+    history: tuple[Score, ...]
+    tensors_sha256: str = ""
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], card: Card) -> None:
+    """Write tensors and card to `path` (.safetensors) atomically, then the card to `path` with .json.
+
+    Raises HwsrError, keeping the file that is there, when a tensor is not finite or the file cannot be written.
+    """
+    owned = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    _check_finite(path, owned)
+    card = card.model_copy(update={"tensors_sha256": _digest(owned)})
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(save(owned, metadata={"card": card.model_dump_json()}))
+    write_text(path.with_suffix(".json"), card.model_dump_json(indent=2) + "\n")
+
+
+def load_tensors(path: Path) -> tuple[Tensors, Card]:
+    """Read what `save_tensors` wrote. Raises HwsrError for a file that is missing, damaged or not finite."""
+    if not path.is_file():
+        raise HwsrError(f"{path}: no such file; train a model or check the path")
+    try:
+        with safe_open(path, framework="pt") as file:
+            card = Card.model_validate_json((file.metadata() or {}).get("card", ""))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (SafetensorError, OSError, ValueError) as error:
+        raise HwsrError(f"{path}: damaged, or not written by hwsr ({_reason(error)}); train or copy it anew") from error
+    if _digest(tensors) != card.tensors_sha256:
+        raise HwsrError(f"{path}: the tensors do not match their digest; train or copy it anew")
+    _check_finite(path, tensors)
+    return tensors, card
+
+
+def restore(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Load a state dict that must fit exactly. `path` is named in the HwsrError when it does not."""
+    own = network.state_dict()
+    for name in sorted(own.keys() | tensors.keys()):
+        if name not in tensors or name not in own:
+            side = "lacks" if name in own else "has an unknown"
+            raise HwsrError(f"{path}: {side} tensor '{name}'; it was written for another network or version")
+        if own[name].shape != tensors[name].shape or own[name].dtype != tensors[name].dtype:
+            shapes = f"{tuple(tensors[name].shape)} in place of {tuple(own[name].shape)}"
+            raise HwsrError(f"{path}: tensor '{name}' is {tensors[name].dtype} {shapes}; it belongs to another network")
+    network.load_state_dict(dict(tensors))
+
+
+def save_model(folder: Path, network: nn.Module, card: Card) -> Path:
+    """Write `folder`/model.safetensors and model.json; return the former. Raises HwsrError."""
+    path = folder / "model.safetensors"
+    save_tensors(path, network.state_dict(), card)
+    return path
+
+
+def load_model(path: Path) -> tuple[ModelSpec, Tensors]:
+    """Spec and state dict of a model: its .safetensors file or the folder that holds model.safetensors."""
+    tensors, card = load_tensors(_model_file(path))
+    return parse_spec(card.spec), tensors
+
+
+def load_network(path: Path) -> Network:
+    """The network of a model file or folder in eval mode, quantized unless its spec is float. Raises HwsrError."""
+    spec, tensors = load_model(path)
+    network = build(spec)
+    restore(network, tensors, _model_file(path))
+    if spec.precision is not Precision.FLOAT:
+        set_quantized(network, True)
+    return network.eval()
+
+
+def _model_file(path: Path) -> Path:
+    return path / "model.safetensors" if path.is_dir() else path
+
+
+def _check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    for name, tensor in tensors.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise HwsrError(f"{path}: tensor '{name}' has values that are not finite; train with a lower rate")
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}\n".encode())
+        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _reason(error: Exception) -> str:
+    return "its card does not fit" if isinstance(error, ValidationError) else str(error).splitlines()[0]

@@ -1,0 +1,27 @@
+"""Upscaling with the torch network, and its Y-PSNR on validation images."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from hwsr.data.datasets import ImagePair
+from hwsr.data.images import Uint8Image
+from hwsr.data.metrics import psnr_y
+
+
+def upscale(network: nn.Module, image: Uint8Image) -> Uint8Image:
+    """Run `network` on a whole image: uint8 (H, W, 3) -> uint8 (sH, sW, 3), rounded half to even and clipped."""
+    x = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 256
+    with torch.no_grad():
+        y = (network(x) * 256).round().clamp(0, 255).to(torch.uint8)
+    return y[0].permute(1, 2, 0).contiguous().numpy()
+
+
+def validate(network: nn.Module, pairs: Sequence[ImagePair], scale: int) -> dict[str, float]:
+    """Y-PSNR in dB by image name, `scale` pixels shaved. The network's training mode is restored."""
+    training = network.training
+    network.eval()
+    scores = {pair.name: psnr_y(upscale(network, pair.lr), pair.hr, scale) for pair in pairs}
+    network.train(training)
+    return scores

@@ -1,0 +1,1 @@
+"""The networks of the paper, written once over a set of layers."""

@@ -1,0 +1,103 @@
+"""The layers that networks are built from. `FloatLayers` are torch's own; `hwsr.quant` has the quantized ones.
+
+A unit or block is written once, over these. Between layers flow tensors on a grid; `conv` returns accumulators,
+which a `relu` or `requantize` puts back on a grid (in float both grids are the reals).
+"""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+
+class Layers(Protocol):
+    """Makes the layers of one arithmetic. Every method returns a module of one input."""
+
+    def conv(self, c_in: int, c_out: int, kernel: int = 3, groups: int = 1, bias: bool = True) -> nn.Module:
+        """Convolution, stride 1, size kept; grid -> accumulators."""
+
+    def pooled_conv(self, c_in: int, c_out: int) -> nn.Module:
+        """1x1 convolution of a (N, C, 1, 1) tensor (channel attention)."""
+
+    def relu(self) -> nn.Module:
+        """ReLU; accumulators -> grid."""
+
+    def requantize(self) -> nn.Module:
+        """Accumulators -> grid."""
+
+    def sigmoid(self) -> nn.Module:
+        """Sigmoid of accumulators -> unsigned grid."""
+
+    def image_in(self) -> nn.Module:
+        """Image in [0, 1) -> grid around mid-grey, [-0.5, 0.5)."""
+
+    def residual(self) -> nn.Module:
+        """Accumulators -> the image's grid around mid-grey."""
+
+    def image_out(self) -> nn.Module:
+        """Grid around mid-grey -> image."""
+
+
+class FloatLayers:
+    """torch's layers; every grid is the reals."""
+
+    def conv(self, c_in: int, c_out: int, kernel: int = 3, groups: int = 1, bias: bool = True) -> nn.Module:
+        return nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2, groups=groups, bias=bias)
+
+    def pooled_conv(self, c_in: int, c_out: int) -> nn.Module:
+        return nn.Conv2d(c_in, c_out, 1)
+
+    def relu(self) -> nn.Module:
+        return nn.ReLU()
+
+    def requantize(self) -> nn.Module:
+        return nn.Identity()
+
+    def sigmoid(self) -> nn.Module:
+        return nn.Sigmoid()
+
+    def image_in(self) -> nn.Module:
+        return AddConstant(-0.5)
+
+    def residual(self) -> nn.Module:
+        return nn.Identity()
+
+    def image_out(self) -> nn.Module:
+        return AddConstant(0.5)
+
+
+class AddConstant(nn.Module):
+    """x + constant."""
+
+    def __init__(self, constant: float) -> None:
+        super().__init__()
+        self.constant = constant
+
+    def forward(self, x: Tensor) -> Tensor:
+        return value(x) + self.constant
+
+
+def reciprocal(area: int) -> float:
+    """1 / area as a constant that hardware multiplies by: the nearest p / 2**k with few bits in p.
+
+    p is small enough that the product with a sum of `area` 8-bit integers stays below 2**24, where float32 is
+    exact too; a power of two is met exactly.
+    """
+    limit = max(2**24 // (256 * area), 1)
+    shift = area.bit_length() - 1
+    while round(2 ** (shift + 1) / area) <= limit and 2**shift % area:
+        shift += 1
+    return round(2**shift / area) / 2**shift
+
+
+class GlobalMean(nn.Module):
+    """(N, C, H, W) -> (N, C, 1, 1): the sum times the `reciprocal` of H W."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        total = torch.sum(x, (2, 3), keepdim=True)
+        return total * reciprocal(int(x.shape[2]) * int(x.shape[3]))
+
+
+def value(x: Tensor) -> Tensor:
+    """The plain tensor in x, which quantized layers hand on with its scale."""
+    return x if isinstance(x, Tensor) else x.value
