@@ -157,7 +157,9 @@ def _parse_args(unit: str, text: str) -> tuple[tuple[str, int], ...]:
     for part in filter(None, text.strip("()").replace(" ", "").split(",")):
         key, _, value = part.partition("=")
         if key not in args or not value.isdigit() or int(value) < 1:
-            raise HwsrError(f"'{part}' is no argument of {unit}; it takes {', '.join(f'{k}=N' for k in args) or 'none'}")
+            raise HwsrError(
+                f"'{part}' is no argument of {unit}; it takes {', '.join(f'{k}=N' for k in args) or 'none'}"
+            )
         args[key] = int(value)
     return tuple(args.items())
 

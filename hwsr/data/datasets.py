@@ -56,7 +56,9 @@ def make_pair(name: str, hr: Uint8Image, scale: int, lr: Uint8Image | None = Non
     if lr is None:
         lr = resize_bicubic(hr, Fraction(1, scale))
     if not (height <= lr.shape[0] <= height + 1 and width <= lr.shape[1] <= width + 1):
-        raise HwsrError(f"{name}: LR of {lr.shape[:2]} is not 1/{scale} of HR {hr.shape[:2]}; remove or remake the LR file")
+        raise HwsrError(
+            f"{name}: LR of {lr.shape[:2]} is not 1/{scale} of HR {hr.shape[:2]}; remove or remake the LR file"
+        )
     return ImagePair(name, hr, lr[:height, :width])
 
 

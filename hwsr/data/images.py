@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from hwsr.errors import HwsrError
 from hwsr.files import atomic_path
@@ -52,7 +52,7 @@ def write_png(path: Path, image: Uint8Image) -> None:
         Image.fromarray(image).save(temporary, format="PNG")
 
 
-def _check_depth(image: Image.Image, path: Path) -> None:
+def _check_depth(image: ImageFile.ImageFile, path: Path) -> None:
     """Refuse more than 8 bits a channel. PIL reduces 16-bit colour without a word, so its decoder's raw mode tells."""
     if image.mode.startswith(("I", "F")) or any(_is_deep(tile.args) for tile in image.tile):
         raise HwsrError(f"{path}: more than 8 bits a channel; convert it to 8-bit RGB")

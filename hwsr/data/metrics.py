@@ -12,7 +12,8 @@ SSIM_WINDOW = 11
 
 def luma(image: Uint8Image) -> npt.NDArray[np.float64]:
     """Y of RGB uint8 (..., 3): 16 + (65.481 R + 128.553 G + 24.966 B) / 255, not rounded; 16 to 235."""
-    return 16 + image.astype(np.float64) @ np.array([65.481, 128.553, 24.966]) / 255
+    weights = np.array([65.481, 128.553, 24.966]) / 255
+    return np.asarray(16 + image.astype(np.float64) @ weights)
 
 
 def psnr_y(a: Uint8Image, b: Uint8Image, shave: int) -> float:

@@ -17,7 +17,7 @@ class PatchSampler:
     """
 
     def __init__(self, images: Sequence[ImagePair], scale: int, patch: int, batch: int, seed: int) -> None:
-        self._images, self._scale, self._patch, self._batch, self._seed = images, scale, patch, batch, seed
+        self._images, self._scale, self._patch, self._batch, self._seed = (images, scale, patch, batch, seed)
         self._large = [i for i, image in enumerate(images) if min(image.lr.shape[:2]) >= patch]
         if not self._large:
             side = patch * scale

@@ -135,9 +135,7 @@ def _infer_conv(node: Conv, x: Tensor) -> Tensor:
     x_lo, x_hi = min(x.lo, 0), max(x.hi, 0)
     rows = [
         (int(p), int(n), int(b), int(s))
-        for p, n, b, s in zip(
-            positive, negative, node.bias, node.weight_frac.max() - node.weight_frac, strict=True
-        )
+        for p, n, b, s in zip(positive, negative, node.bias, node.weight_frac.max() - node.weight_frac, strict=True)
     ]
     lo = [(p * x_lo + n * x_hi + b) << s for p, n, b, s in rows]
     hi = [(p * x_hi + n * x_lo + b) << s for p, n, b, s in rows]

@@ -35,17 +35,27 @@ class Tiling:
 
     def __post_init__(self) -> None:
         if min(self.frame) <= 2 * self.halo:
-            raise HwsrError(f"a {self.frame[0]}x{self.frame[1]} tile has nothing left inside a halo of {self.halo}")
+            raise HwsrError(
+                f"a {self.frame[1]}x{self.frame[0]} tile has nothing left inside a halo of {self.halo} pixels; "
+                "export with a larger --frame"
+            )
 
 
 def default_tiling(graph: IntGraph) -> Tiling:
-    """The graph's frame with a halo of the network's radius, at most a quarter of the frame."""
-    return Tiling(graph.frame, min(graph.radius, min(graph.frame) // 4))
+    """Tiles of the graph's frame.
+
+    Without channel attention the halo is the network's radius, so that tiles give the whole frame's result. With it
+    no halo does (a mean sees the whole tile); there it is the radius up to a quarter of the frame.
+    Raises HwsrError when the frame is too small for the halo.
+    """
+    if graph.fixed_frame:
+        return Tiling(graph.frame, min(graph.radius, min(graph.frame) // 4))
+    return Tiling(graph.frame, graph.radius)
 
 
 def spans(length: int, tile: int, halo: int) -> list[Span]:
     """Tiles that cover an axis of `length` pixels; the last one is moved back to end with the image."""
-    starts = list(range(0, max(length - tile, 0), tile - 2 * halo)) + [max(length - tile, 0)]
+    starts = [*range(0, max(length - tile, 0), tile - 2 * halo), max(length - tile, 0)]
     ends = [start + halo for start in starts[1:]] + [length]
     begins = [0, *ends[:-1]]
     return [Span(*three) for three in zip(starts, begins, ends, strict=True)]

@@ -1,7 +1,7 @@
 """Brevitas quantizers of hwsr: power-of-two scales, 8-bit activations and weights, ternary weights.
 
-    >>> from brevitas.nn import QuantIdentity
-    >>> quantize = QuantIdentity(act_quant=Int8Act, return_quant_tensor=True)
+>>> from brevitas.nn import QuantIdentity
+>>> quantize = QuantIdentity(act_quant=Int8Act, return_quant_tensor=True)
 """
 
 import torch

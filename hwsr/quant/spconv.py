@@ -1,14 +1,20 @@
 """The ternary sum-product convolution of StrassenNets (Tschannen et al. 2017; the paper's Table 5).
 
-    h = ternary k x k conv of x (c_in -> r);  p = a * h, one factor a channel;  y = ternary 1x1 of p (r -> c_out)
+h = ternary k x k conv of x (c_in -> r);  p = a * h, one factor a channel;  y = ternary 1x1 of p (r -> c_out)
 """
 
 import torch
 from brevitas.nn import QuantConv2d, QuantIdentity
 from torch import Tensor, nn
 
-from hwsr.quant.quantizers import FactorQuant, Int8Act, Int32Bias, TernaryWeight, TernaryWeightUnitScale
-from hwsr.quant.quantizers import ternary_magnitude
+from hwsr.quant.quantizers import (
+    FactorQuant,
+    Int8Act,
+    Int32Bias,
+    TernaryWeight,
+    TernaryWeightUnitScale,
+    ternary_magnitude,
+)
 
 
 class SPConv(nn.Module):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -48,7 +48,7 @@ class Card(BaseModel):
     data: str
     data_sha256: str
     threads: int
-    step: int
+    step: int = Field(ge=0)
     history: tuple[Score, ...]
     tensors_sha256: str = ""
 
@@ -83,7 +83,10 @@ def load_tensors(path: Path) -> tuple[Tensors, Card]:
 
 
 def restore(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Load a state dict that must fit exactly. `path` is named in the HwsrError when it does not."""
+    """Load a state dict that must fit exactly. `path` is named in the HwsrError when it does not.
+
+    Brevitas makes new Parameters for its learned scales here: make optimizers afterwards.
+    """
     own = network.state_dict()
     for name in sorted(own.keys() | tensors.keys()):
         if name not in tensors or name not in own:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import takewhile
 from math import cos, pi
 
 from hwsr.errors import HwsrError
@@ -25,8 +26,10 @@ class Stage:
 
     def __post_init__(self) -> None:
         if self.steps < 1 or not 0 < self.peak_rate < 1:
-            raise HwsrError(f"a {self.mode} stage of {self.steps} steps at rate {self.peak_rate}: steps start at 1, "
-                            "rates lie between 0 and 1")
+            raise HwsrError(
+                f"a {self.mode} stage of {self.steps} steps at rate {self.peak_rate}: steps start at 1, "
+                "rates lie between 0 and 1"
+            )
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,11 @@ class Recipe:
     def steps(self) -> int:
         return sum(stage.steps for stage in self.stages)
 
+    @property
+    def first_quantized(self) -> int:
+        """The step at which quantization starts; the number of steps where it never does."""
+        return sum(stage.steps for stage in takewhile(lambda stage: stage.mode is Mode.FLOAT, self.stages))
+
     def starts(self) -> list[tuple[Stage, int]]:
         """Every stage with the step at which it starts."""
         starts = [sum(stage.steps for stage in self.stages[:i]) for i in range(len(self.stages))]
@@ -67,7 +75,7 @@ def default_recipe(precision: Precision, steps: int, seed: int = 0, peak_rate: f
         return Recipe((Stage(Mode.FLOAT, steps, peak_rate),), seed=seed)
     share, factor = _WARM_UP[precision]
     warm_up = min(max(round(share * steps), 1), steps - 1)
-    stages = Stage(Mode.FLOAT, warm_up, peak_rate), Stage(Mode.QUANTIZED, steps - warm_up, factor * peak_rate)
+    stages = (Stage(Mode.FLOAT, warm_up, peak_rate), Stage(Mode.QUANTIZED, steps - warm_up, factor * peak_rate))
     return Recipe(stages, seed=seed)
 
 

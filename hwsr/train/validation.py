@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -12,10 +13,10 @@ from hwsr.data.metrics import psnr_y
 
 def upscale(network: nn.Module, image: Uint8Image) -> Uint8Image:
     """Run `network` on a whole image: uint8 (H, W, 3) -> uint8 (sH, sW, 3), rounded half to even and clipped."""
-    x = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 256
+    x = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 256
     with torch.no_grad():
         y = (network(x) * 256).round().clamp(0, 255).to(torch.uint8)
-    return y[0].permute(1, 2, 0).contiguous().numpy()
+    return np.asarray(y[0].permute(1, 2, 0).contiguous())
 
 
 def validate(network: nn.Module, pairs: Sequence[ImagePair], scale: int) -> dict[str, float]:

@@ -1,0 +1,89 @@
+# Every target prints the hwsr command that it runs, and makes what it needs first.
+#   make train-ternary SPEC="ST-bl x2 n8 g0 b2 noca anchor direct r1" DATA=photos STEPS=4000
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+HWSR := $(BIN)/hwsr
+
+TERNARY_SPEC := ST-bl x2 n16 g0 b3 noca anchor direct r1
+INT8_SPEC := bl x2 n16 g0 b3 noca anchor direct int8
+# The network that export, hls, csim and estimate work on, unless SPEC says otherwise.
+NET := $(if $(SPEC),$(SPEC),$(TERNARY_SPEC))
+STEPS ?= 2000
+FRAME ?= 48x48
+BACKEND ?= Vitis
+DEVICE ?= kv260
+CLOCK ?= 200
+
+slug = $(shell printf '%s' '$(1)' | tr 'A-Z' 'a-z' | tr -cs 'a-z0-9' '_' | sed 's/^_//; s/_$$//')
+NAME ?= $(call slug,$(NET))
+RUN := runs/$(NAME)
+PROJECT := hls_projects/$(NAME)_$(call slug,$(BACKEND))
+TRAIN_OPTIONS = --steps $(STEPS) $(if $(DATA),--data "$(DATA)") $(if $(RESUME),--resume)
+
+.PHONY: setup run train-ternary train-int8 export hls csim estimate test test-full bench lint clean
+.DELETE_ON_ERROR:
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+# One model a folder: trained, exported, lowered.
+$(RUN)/model.safetensors: | $(VENV)/.ready
+	$(HWSR) train "$(NET)" --out "$(RUN)" $(TRAIN_OPTIONS) --json "$(RUN)/train.json"
+
+$(RUN)/model.onnx: $(RUN)/model.safetensors
+	$(HWSR) export "$(RUN)" --frame $(FRAME)
+
+$(PROJECT)/hwsr.json: $(RUN)/model.onnx
+	$(HWSR) hls "$(RUN)" --out "$(PROJECT)" --backend $(BACKEND) --clock $(CLOCK)
+
+train-ternary: setup
+	@$(MAKE) --no-print-directory train NET="$(or $(SPEC),$(TERNARY_SPEC))"
+
+train-int8: setup
+	@$(MAKE) --no-print-directory train NET="$(or $(SPEC),$(INT8_SPEC))"
+
+.PHONY: train
+train: setup
+	$(HWSR) train "$(NET)" --out "$(RUN)" $(TRAIN_OPTIONS) --json "$(RUN)/train.json"
+	$(HWSR) export "$(RUN)" --frame $(FRAME)
+	$(HWSR) eval "$(RUN)" --engine reference --json "$(RUN)/eval.json"
+
+export: $(RUN)/model.onnx
+
+hls: $(PROJECT)/hwsr.json
+
+csim: $(PROJECT)/hwsr.json
+	$(HWSR) csim "$(PROJECT)" -m "$(RUN)" --json "$(RUN)/csim.json"
+
+estimate: $(RUN)/model.onnx
+	$(HWSR) estimate "$(RUN)" --device $(DEVICE) --clock $(CLOCK) --backend $(BACKEND) --json "$(RUN)/estimate.json"
+
+# The whole way, on the photographs that the scikit-image and scikit-learn wheels carry.
+run: setup
+	@$(MAKE) --no-print-directory train NET="$(NET)"
+	@$(MAKE) --no-print-directory csim estimate NET="$(NET)"
+	$(HWSR) compare -m "$(RUN)" -o "$(RUN)/comparison.png"
+	$(HWSR) summary "$(RUN)" --project "$(PROJECT)"
+
+test: setup lint
+	$(BIN)/pytest -m "not slow"
+
+test-full: setup lint
+	$(BIN)/pytest
+
+bench: setup
+	$(BIN)/python -m benchmarks.reference
+
+lint: setup
+	$(BIN)/ruff format --check hwsr tests benchmarks
+	$(BIN)/ruff check hwsr tests benchmarks
+	$(BIN)/mypy
+
+clean:
+	rm -rf runs build $(filter-out hls_projects/README.md,$(wildcard hls_projects/*))

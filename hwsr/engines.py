@@ -1,0 +1,104 @@
+"""The engines that upscale a whole image with a trained model: torch, the integer reference, csim.
+
+A model is a folder that `hwsr train` and `hwsr export` filled: model.safetensors and model.onnx. Every engine cuts
+an image into the same tiles where the network needs tiles, so quantized networks give the same bits in all three.
+"""
+
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hwsr.errors import HwsrError
+from hwsr.hls.csim import upscale as csim_upscale
+from hwsr.hls.project import Project, graph_hash, load_project
+from hwsr.ir.graph import IntGraph
+from hwsr.ir.read import read_qonnx
+from hwsr.ir.tiling import Tiling, default_tiling, run_tiled
+from hwsr.reference.run import upscale as reference_upscale
+from hwsr.spec import ModelSpec
+from hwsr.train.checkpoint import load_network
+
+Image = NDArray[np.uint8]
+# (H, W, 3) uint8 -> (sH, sW, 3) uint8
+Upscaler = Callable[[Image], Image]
+
+
+class Engine(StrEnum):
+    """What computes."""
+
+    REFERENCE = "reference"
+    TORCH = "torch"
+    CSIM = "csim"
+
+
+def model_graph(model: Path) -> IntGraph:
+    """The IntGraph of a model folder or a QONNX file. Raises HwsrError."""
+    path = model / "model.onnx" if model.is_dir() else model
+    if not path.is_file():
+        raise HwsrError(f"{path}: no such file; export the model first (hwsr export {model})")
+    return read_qonnx(path)
+
+
+def make_upscaler(engine: Engine, model: Path, project: Path | None = None) -> tuple[Upscaler, int]:
+    """The upscaling function of `engine` for a model, and its scale. csim needs the HLS project of the model.
+
+    Raises HwsrError when a file is missing or does not fit.
+    """
+    match engine:
+        case Engine.TORCH:
+            network = load_network(model)
+            tiling = default_tiling(model_graph(model)) if needs_tiles(network.spec) else None
+            return lambda image: _torch_upscale(network, image, tiling), network.spec.scale
+        case Engine.REFERENCE:
+            graph = model_graph(model)
+            return lambda image: _to_hwc(reference_upscale(graph, _to_chw(image))), graph.scale
+        case Engine.CSIM:
+            if project is None:
+                raise HwsrError("the csim engine needs the model's HLS project; give --project hls_projects/NAME")
+            graph = model_graph(model)
+            built = project_of(project, model, graph)
+            return lambda image: _to_hwc(_csim_upscale(built, graph, _to_chw(image))), graph.scale
+
+
+def project_of(folder: Path, model: Path, graph: IntGraph) -> Project:
+    """The HLS project in `folder`. Raises HwsrError unless it was made from `graph`, which is `model`'s."""
+    project = load_project(folder)
+    if project.manifest.graph != graph_hash(graph):
+        raise HwsrError(f"{folder} was not made from {model}; write it again with 'hwsr hls {model} --out {folder}'")
+    return project
+
+
+def _csim_upscale(project: Project, graph: IntGraph, image: Image) -> Image:
+    if not graph.fixed_frame and (image.shape[1] < graph.frame[0] or image.shape[2] < graph.frame[1]):
+        raise HwsrError(
+            f"the project's frame is {graph.frame[1]}x{graph.frame[0]}, the image {image.shape[2]}x{image.shape[1]}; "
+            "use the reference engine, which gives the same bits on hardware of any frame"
+        )
+    return csim_upscale(project, image, default_tiling(graph))
+
+
+def needs_tiles(spec: ModelSpec) -> bool:
+    """Quantized channel attention works on frames of a fixed size; in float it takes the whole image."""
+    return spec.attention and spec.precision != "float"
+
+
+def _torch_upscale(network: torch.nn.Module, image: Image, tiling: Tiling | None) -> Image:
+    def run(tile: Image) -> Image:
+        with torch.no_grad():
+            result = network(torch.from_numpy(tile)[None].float() / 256)[0].numpy()
+        return np.clip(np.rint(result * 256), 0, 255).astype(np.uint8)
+
+    chw = _to_chw(image)
+    return _to_hwc(run(chw) if tiling is None else run_tiled(run, chw, tiling, network.spec.scale))
+
+
+def _to_chw(image: Image) -> Image:
+    return np.ascontiguousarray(image.transpose(2, 0, 1))
+
+
+def _to_hwc(image: Image) -> Image:
+    return np.ascontiguousarray(image.transpose(1, 2, 0))

@@ -1,0 +1,47 @@
+"""The parts that designs are held against; their sizes come from devices.json, with the data sheet of each."""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from hwsr.errors import HwsrError
+
+
+@dataclass(frozen=True)
+class Device:
+    """One part and the board it is best known from. `clock_mhz` is a clock that such designs commonly meet."""
+
+    part: str
+    board: str
+    lut: int
+    ff: int
+    dsp: int
+    bram18: int
+    uram: int
+    clock_mhz: float
+    source: str
+
+
+@cache
+def devices() -> tuple[Device, ...]:
+    """Every device of the data file."""
+    text = files("hwsr.estimate").joinpath("devices.json").read_text(encoding="utf-8")
+    return tuple(Device(**entry) for entry in json.loads(text))
+
+
+def find_device(name: str) -> Device:
+    """The device whose part or board is `name`; case, blanks and dashes do not matter, nor a part's package suffix.
+
+    Raises HwsrError with the list of those known.
+    """
+    wanted = _plain(name)
+    for device in devices():
+        if wanted == _plain(device.board) or _plain(name.split("-")[0]) == device.part:
+            return device
+    known = ", ".join(f"{device.part} ({device.board})" for device in devices())
+    raise HwsrError(f"unknown device '{name}'; known are {known}")
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "").replace(" ", "")

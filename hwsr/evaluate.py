@@ -1,0 +1,51 @@
+"""Picture quality of an engine on a benchmark set, with bicubic beside it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from rich.table import Table
+
+from hwsr.data.bicubic import resize_bicubic
+from hwsr.data.datasets import ImagePair
+from hwsr.data.metrics import psnr_y, ssim_y
+from hwsr.engines import Upscaler
+
+
+@dataclass(frozen=True)
+class ImageScore:
+    """Y-PSNR in dB and Y-SSIM of one image, and the same of bicubic upscaling."""
+
+    name: str
+    psnr: float
+    ssim: float
+    bicubic_psnr: float
+    bicubic_ssim: float
+
+
+def evaluate(upscale: Upscaler, pairs: Sequence[ImagePair], scale: int) -> list[ImageScore]:
+    """Score every image, shaving `scale` pixels off each border; the last entry is the mean."""
+    scores = []
+    for pair in pairs:
+        result, bicubic = upscale(pair.lr), resize_bicubic(pair.lr, scale)
+        scores.append(
+            ImageScore(
+                pair.name,
+                psnr_y(result, pair.hr, scale),
+                ssim_y(result, pair.hr, scale),
+                psnr_y(bicubic, pair.hr, scale),
+                ssim_y(bicubic, pair.hr, scale),
+            )
+        )
+    means = [float(np.mean([getattr(score, key) for score in scores])) for key in list(asdict(scores[0]))[1:]]
+    return [*scores, ImageScore("mean", *means)]
+
+
+def render(scores: Sequence[ImageScore], title: str) -> Table:
+    """The scores as a table."""
+    table = Table("image", "bicubic dB", "dB", "gain dB", "bicubic SSIM", "SSIM", title=title)
+    for score in scores:
+        gain = score.psnr - score.bicubic_psnr
+        cells = f"{score.bicubic_psnr:.2f} {score.psnr:.2f} {gain:+.2f} {score.bicubic_ssim:.4f} {score.ssim:.4f}"
+        table.add_row(score.name, *cells.split(), end_section=score is scores[-2])
+    return table

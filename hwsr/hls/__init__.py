@@ -1,0 +1,1 @@
+"""IntGraph -> hls4ml project -> g++ simulation, bit for bit."""

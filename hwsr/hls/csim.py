@@ -1,0 +1,245 @@
+"""Compiles a project's testbench with g++ alone, runs it, and compares it with the reference as integers."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsr.errors import HwsrError
+from hwsr.hls.data import read_frames, write_frames
+from hwsr.hls.project import COMPILED, INPUTS, Layer, Port, Project
+from hwsr.ir.graph import IntArray
+from hwsr.ir.tiling import Image, Tiling, run_tiled
+
+# The standard that the build scripts of hls4ml give to Vitis and Vivado HLS is C++11.
+FLAGS = ("-O1", "-std=c++11", "-w")
+
+AllTensors = Callable[[NDArray[np.integer]], Mapping[str, IntArray]]
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """The first output value that differs, at its place in the output tile."""
+
+    tile: int
+    channel: int
+    y: int
+    x: int
+    got: int
+    expected: int
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """One layer on the tile of the first mismatch: how many of its values differ, and the first that does."""
+
+    layer: str
+    tensor: str
+    values: int
+    mismatches: int
+    first: tuple[int, int, int] | None = None
+    got: int | None = None
+    expected: int | None = None
+
+
+@dataclass(frozen=True)
+class CsimReport:
+    """What a comparison found. `pixels`: output pixels; `mismatches`: output values, of pixels times channels."""
+
+    tiles: int
+    pixels: int
+    values: int
+    mismatches: int
+    first: Mismatch | None
+    layers: tuple[LayerReport, ...]
+    build_s: float
+    run_s: float
+
+    @property
+    def pixels_per_s(self) -> float:
+        """Output pixels a second of the simulation."""
+        return self.pixels / self.run_s
+
+    @property
+    def first_wrong_layer(self) -> LayerReport | None:
+        """The earliest layer that differs: where to look for the error."""
+        return next((layer for layer in self.layers if layer.mismatches), None)
+
+
+def build(project: Project) -> Path:
+    """Compile the testbench, unless its sources have not changed since the last time. Returns the program.
+
+    Raises HwsrError without g++, when compilation fails (with the first error), and when the two forms in which the
+    project holds its weights (headers for synthesis, text for simulation) differ.
+    """
+    _check_weights(project.folder)
+    compiler = shutil.which("g++")
+    if compiler is None:
+        raise HwsrError("g++ is not installed; the simulation needs it (Debian: apt-get install g++)")
+    top, output = project.manifest.top, project.folder / COMPILED
+    program = output / f"{top}_{_source_hash(project)}"
+    if program.is_file():
+        return program
+    output.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output) as scratch:
+        sources = {f"firmware/{top}.cpp": Path(scratch) / "top.o", f"{top}_test.cpp": Path(scratch) / "test.o"}
+        weights = f'-DWEIGHTS_DIR="{(project.folder / "firmware" / "weights").resolve()}"'
+        common = [compiler, *FLAGS, weights, "-Ifirmware/ap_types", "-Ifirmware", "-I."]
+        commands = [[*common, "-c", source, "-o", str(out.resolve())] for source, out in sources.items()]
+        with ThreadPoolExecutor(2) as pool:
+            for _ in pool.map(lambda command: _compile(command, project.folder), commands):
+                pass
+        linked = Path(scratch) / "program"
+        objects = [str(out.resolve()) for out in sources.values()]
+        _compile([compiler, *objects, "-o", str(linked.resolve())], project.folder)
+        for old in output.glob(f"{top}_*"):
+            old.unlink()
+        linked.rename(program)
+    return program
+
+
+def run(project: Project, tiles: NDArray[np.integer], jobs: int | None = None) -> IntArray:
+    """Simulate frames (N, C, H, W) of the project's size, spread over processes. Returns (N, C, sH, sW) integers."""
+    program = build(project)
+    _check_frames(project.manifest.input_port, tiles)
+    if not len(tiles):
+        return np.zeros((0, *_shape(project.manifest.output_port)), np.int64)
+    parts = np.array_split(tiles, min(jobs or os.cpu_count() or 1, len(tiles)))
+    with ThreadPoolExecutor(len(parts)) as pool:
+        results = list(pool.map(lambda part: _simulate(project, program, part)[0], parts))
+    return np.concatenate(results)
+
+
+def compare(project: Project, reference: AllTensors, tiles: NDArray[np.integer] | None = None) -> CsimReport:
+    """Simulate `tiles` (N, C, H, W), the project's own test frames by default, and compare with the reference.
+
+    reference: one frame (C, H, W) -> every tensor's integers by its node's name. On a mismatch the tile of the first
+    one is simulated again, layer by layer.
+    """
+    manifest = project.manifest
+    if tiles is None:
+        tiles = read_frames(project.folder / INPUTS, _shape(manifest.input_port))
+    expected = np.stack([reference(tile)[manifest.output] for tile in tiles])
+    start = time.perf_counter()
+    build(project)
+    built = time.perf_counter()
+    got = run(project, tiles)
+    done = time.perf_counter()
+    wrong = np.argwhere(got != expected)
+    first, layers = None, ()
+    if len(wrong):
+        tile, channel, y, x = (int(i) for i in wrong[0])
+        first = Mismatch(tile, channel, y, x, int(got[tile, channel, y, x]), int(expected[tile, channel, y, x]))
+        layers = compare_layers(project, reference, tiles[tile])
+    pixels = got.size // got.shape[1]
+    return CsimReport(len(tiles), pixels, got.size, len(wrong), first, layers, built - start, done - built)
+
+
+def compare_layers(project: Project, reference: AllTensors, tile: NDArray[np.integer]) -> tuple[LayerReport, ...]:
+    """Simulate one frame (C, H, W) and compare the output of every layer with the tensor that it makes."""
+    expected = reference(tile)
+    _, traced = _simulate(project, build(project), tile[None], trace=True)
+    return tuple(_layer_report(layer, traced[layer.name], expected[layer.makes]) for layer in _traced(project))
+
+
+def upscale(project: Project, image: Image, tiling: Tiling) -> Image:
+    """Upscale a (C, H, W) uint8 image of any size, all of its tiles in one batch."""
+    cut: list[Image] = []
+    blank = np.zeros(_shape(project.manifest.output_port), np.uint8)
+
+    def collect(tile: Image) -> Image:
+        cut.append(tile)
+        return blank
+
+    if tiling.frame != project.manifest.frame:
+        raise HwsrError(f"the project is built for tiles of {project.manifest.frame}, not {tiling.frame}")
+    run_tiled(collect, image, tiling, project.manifest.scale)
+    results = iter(run(project, np.stack(cut)).astype(np.uint8))
+    return run_tiled(lambda _: next(results), image, tiling, project.manifest.scale)
+
+
+def _layer_report(layer: Layer, got: IntArray, expected: IntArray) -> LayerReport:
+    wrong = np.argwhere(got != expected)
+    if not len(wrong):
+        return LayerReport(layer.name, layer.makes, got.size, 0)
+    c, y, x = (int(i) for i in wrong[0])
+    values = int(got[c, y, x]), int(expected[c, y, x])
+    return LayerReport(layer.name, layer.makes, got.size, len(wrong), (c, y, x), *values)
+
+
+def _traced(project: Project) -> Sequence[Layer]:
+    return [layer for layer in project.manifest.layers if layer.traced]
+
+
+def _simulate(
+    project: Project, program: Path, tiles: NDArray[np.integer], trace: bool = False
+) -> tuple[IntArray, dict[str, IntArray]]:
+    """One process. Returns the outputs and, when asked, every layer's output for the one frame of `tiles`."""
+    with tempfile.TemporaryDirectory() as scratch:
+        inputs, outputs = Path(scratch) / "inputs.dat", Path(scratch) / "outputs.dat"
+        write_frames(inputs, tiles)
+        options = ["--trace", scratch] if trace else []
+        command = [str(program.resolve()), *options, str(inputs), str(outputs)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            message = (done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"])[-1]
+            raise HwsrError(f"the simulation of {project.folder} failed: {message}")
+        layers = _traced(project) if trace else []
+        traced = {layer.name: _read_trace(Path(scratch), layer) for layer in layers}
+        return read_frames(outputs, _shape(project.manifest.output_port)), traced
+
+
+def _read_trace(folder: Path, layer: Layer) -> IntArray:
+    height, width, channels = layer.shape
+    return np.asarray(read_frames(folder / f"{layer.name}.dat", (channels, height, width))[0])
+
+
+def _shape(port: Port) -> tuple[int, int, int]:
+    return port.channels, port.height, port.width
+
+
+def _check_frames(port: Port, tiles: NDArray[np.integer]) -> None:
+    if tiles.ndim != 4 or tiles.shape[1:] != _shape(port):
+        raise HwsrError(f"the project takes frames of {_shape(port)} (channels, height, width), not {tiles.shape[1:]}")
+
+
+def _compile(command: list[str], folder: Path) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"]
+        first = next((line for line in lines if "error" in line), lines[0])
+        raise HwsrError(f"g++ could not compile {folder}: {first.strip()}")
+
+
+def _source_hash(project: Project) -> str:
+    """Of all that g++ reads, which the weights' text files are not: the program loads those when it runs."""
+    digest = hashlib.sha256(" ".join(FLAGS).encode() + str(project.folder.resolve()).encode())
+    firmware = project.folder / "firmware"
+    headers = (path for path in firmware.rglob("*") if path.suffix in (".h", ".cpp"))
+    for path in sorted([*headers, project.folder / f"{project.manifest.top}_test.cpp"]):
+        digest.update(str(path.relative_to(project.folder)).encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _check_weights(folder: Path) -> None:
+    """Raise unless what synthesis reads (weights/*.h) is what the simulation reads (weights/*.txt)."""
+    for text in sorted((folder / "firmware" / "weights").glob("*.txt")):
+        header = text.with_suffix(".h").read_text(encoding="ascii")
+        found = re.search(r"= \{(.*?)\};", header, re.DOTALL)
+        if found is None or _numbers(found[1]) != _numbers(text.read_text(encoding="ascii")):
+            raise HwsrError(f"{text} and {text.with_suffix('.h').name} hold different weights; write the project again")
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(number) for number in text.split(",")]

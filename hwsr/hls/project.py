@@ -1,0 +1,256 @@
+"""An HLS project on disk: hls4ml's firmware completed by a testbench that checks itself, data, manifest and README."""
+
+import contextlib
+import hashlib
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from hwsr.errors import HwsrError
+from hwsr.hls.data import adversarial, write_frames
+from hwsr.hls.lower import Reuse, Stage, lower
+from hwsr.hls.model import write_firmware
+from hwsr.ir.graph import IntArray, IntGraph, QType
+
+BACKENDS = ("Vitis", "Vivado")
+DEFAULT_PART = "xczu7ev-ffvc1156-2-e"
+MANIFEST = "hwsr.json"
+COMPILED = "csim"
+# What hls4ml writes to run the firmware from Python: not needed, and its configuration names the folder written to.
+_PYTHON_HOOKS = ("hls4ml_config.yml", "build_lib.sh", "{top}_bridge.cpp")
+INPUTS, EXPECTED = "tb_data/inputs.dat", "tb_data/expected.dat"
+
+
+class Port(BaseModel):
+    """One side of the top function: a frame of `height` x `width` words of `channels` integers."""
+
+    model_config = ConfigDict(frozen=True)
+    channels: int
+    height: int
+    width: int
+    bits: int
+    signed: bool
+    frac: int
+
+
+class Layer(BaseModel):
+    """One stage of the hardware: the network's node whose tensor it makes, what it was built with, what it feeds."""
+
+    model_config = ConfigDict(frozen=True)
+    name: str
+    kind: str
+    makes: str
+    traced: bool
+    shape: tuple[int, int, int]
+    types: dict[str, str]
+    reuse_factor: int
+    streams: dict[str, int]
+
+
+class Manifest(BaseModel):
+    """hwsr.json: what the project was made from and with."""
+
+    model_config = ConfigDict(frozen=True)
+    top: str
+    backend: str
+    part: str
+    clock_ns: float
+    graph: str
+    frame: tuple[int, int]
+    scale: int
+    fixed_frame: bool
+    output: str
+    input_port: Port
+    output_port: Port
+    frames: int
+    layers: tuple[Layer, ...]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project folder and its manifest."""
+
+    folder: Path
+    manifest: Manifest
+
+
+def load_project(folder: Path) -> Project:
+    """Read a project that `write_project` wrote. Raises HwsrError when the folder is none."""
+    try:
+        return Project(folder, Manifest.model_validate_json((folder / MANIFEST).read_bytes()))
+    except OSError as error:
+        raise HwsrError(f"{folder} is not an HLS project of hwsr (no {MANIFEST}); write one with 'hwsr hls'") from error
+    except ValidationError as error:
+        raise HwsrError(f"{folder / MANIFEST} is damaged; write the project again with 'hwsr hls'") from error
+
+
+def write_project(
+    graph: IntGraph,
+    out: Path,
+    tiles: NDArray[np.integer],
+    reference: Callable[[NDArray[np.integer]], IntArray],
+    backend: str = "Vitis",
+    part: str = DEFAULT_PART,
+    clock_ns: float = 5.0,
+    reuse_factor: Reuse | None = None,
+) -> Project:
+    """Write the project of `graph` to `out`, replacing what an earlier call wrote there.
+
+    tiles: (N, C, H, W) real frames of the graph's size for the testbench; adversarial ones are added.
+    reference: the integer reference, (C, H, W) -> (C, sH, sW), which makes the expected outputs.
+    reuse_factor: see `lower`; the default, scale^2, lets output pixels leave one a clock.
+    Raises HwsrError for a node or type that has no hardware, and when `out` cannot be written or holds other files.
+    """
+    if backend not in BACKENDS:
+        raise HwsrError(f"unknown HLS backend '{backend}'; choose one of {', '.join(BACKENDS)}")
+    _check_tiles(graph, tiles)
+    stages = lower(graph, graph.scale**2 if reuse_factor is None else reuse_factor)
+    frames = np.concatenate([tiles.astype(np.int64), adversarial(graph.input, graph.frame)])
+    manifest = _manifest(graph, stages, _top_name(out), backend, part, clock_ns, len(frames))
+    with _replacing(out) as folder:
+        write_firmware(stages, folder, manifest.top, backend, part, clock_ns)
+        for file in _PYTHON_HOOKS:
+            (folder / file.format(top=manifest.top)).unlink()
+        (folder / "tb_data").mkdir(exist_ok=True)
+        write_frames(folder / INPUTS, frames)
+        write_frames(folder / EXPECTED, np.stack([reference(frame) for frame in frames]))
+        (folder / f"{manifest.top}_test.cpp").write_text(_testbench(manifest), encoding="utf-8")
+        (folder / "README.md").write_text(_render("README.md.j2", m=manifest, tiles=len(tiles)), encoding="utf-8")
+        (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return Project(out, manifest)
+
+
+def graph_hash(graph: IntGraph) -> str:
+    """A hash of everything that the graph computes with: nodes, constants, types and frame."""
+    digest = hashlib.sha256(repr(graph.frame).encode())
+    for node in graph.nodes:
+        digest.update(type(node).__name__.encode())
+        for key, value in vars(node).items():
+            content = value.astype(np.int64).tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
+            digest.update(key.encode() + content)
+    return digest.hexdigest()
+
+
+def _manifest(
+    graph: IntGraph, stages: Sequence[Stage], top: str, backend: str, part: str, clock_ns: float, frames: int
+) -> Manifest:
+    layers = tuple(
+        Layer(
+            name=stage.name,
+            kind=stage.attributes.get("kernel", stage.kind),
+            makes=stage.makes,
+            traced=not stage.helper and bool(stage.inputs),
+            shape=stage.shape,
+            types=stage.types,
+            reuse_factor=stage.reuse_factor,
+            streams=stage.streams,
+        )
+        for stage in stages
+    )
+    return Manifest(
+        top=top,
+        backend=backend,
+        part=part,
+        clock_ns=clock_ns,
+        graph=graph_hash(graph),
+        frame=graph.frame,
+        scale=graph.scale,
+        fixed_frame=graph.fixed_frame,
+        output=graph.output.name,
+        input_port=_port(graph, graph.input.name),
+        output_port=_port(graph, graph.output.name),
+        frames=frames,
+        layers=layers,
+    )
+
+
+def _port(graph: IntGraph, name: str) -> Port:
+    channels, height, width = graph.shape(name, *graph.frame)
+    qtype = graph.tensors[name].type
+    return Port(
+        channels=channels, height=height, width=width, bits=qtype.bits, signed=qtype.signed, frac=qtype.frac
+    )
+
+
+def _testbench(manifest: Manifest) -> str:
+    def port(port: Port, type_name: str) -> dict[str, Any]:
+        return {
+            "type": type_name,
+            "words": port.height * port.width,
+            "width": port.width,
+            "bits": port.bits,
+            "integer": "int" if port.signed else "uint",
+            "getter": "to_int64" if port.signed else "to_uint64",
+        }
+
+    traced = [
+        {"name": layer.name, "size": int(np.prod(layer.shape)), "frac": result_frac(layer)}
+        for layer in manifest.layers
+        if layer.traced
+    ]
+    ports = {"input": port(manifest.input_port, "input_t"), "output": port(manifest.output_port, "result_t")}
+    return _render("testbench.cpp.j2", top=manifest.top, traced=traced, **ports)
+
+
+def result_frac(layer: Layer) -> int:
+    """Fraction bits of a layer's output, from its hls4ml type."""
+    bits, integer = (int(n) for n in layer.types["result"].split("<")[1].strip(">").split(",")[:2])
+    return bits - integer
+
+
+def _render(template: str, **values: Any) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("hwsr.hls"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(template).render(**values)
+
+
+def _top_name(out: Path) -> str:
+    """The top function's name, from the folder's; the prefix keeps it from being a C++ word."""
+    return "hwsr_" + re.sub(r"\W+", "_", out.resolve().name, flags=re.ASCII).strip("_").lower()
+
+
+def _check_tiles(graph: IntGraph, tiles: NDArray[np.integer]) -> None:
+    shape = (graph.input.channels, *graph.frame)
+    if tiles.ndim != 4 or tiles.shape[1:] != shape:
+        raise HwsrError(f"the testbench needs tiles of shape (N, {', '.join(map(str, shape))}), not {tiles.shape}")
+    if tiles.size and (tiles.min() < graph.input.type.lo or tiles.max() > graph.input.type.hi):
+        raise HwsrError(f"the tiles' values lie outside the network's input type {graph.input.type}")
+
+
+@contextlib.contextmanager
+def _replacing(out: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `out` that takes its place when the block ends without an error."""
+    if out.exists() and not (out / MANIFEST).is_file() and not (out.is_dir() and not any(out.iterdir())):
+        raise HwsrError(f"{out} exists and is not an HLS project of hwsr; choose another folder or remove it")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    except OSError as error:
+        raise HwsrError(f"cannot write {out}: {error.strerror}; choose another output folder") from error
+    try:
+        temporary.chmod(0o755)
+        yield temporary / "new"
+        if out.exists():
+            out.rename(temporary / "old")
+        (temporary / "new").rename(out)
+        if (temporary / "old" / COMPILED).is_dir():
+            # Named by the hash of what it was compiled from, so it serves again only where nothing changed.
+            (temporary / "old" / COMPILED).rename(out / COMPILED)
+    except OSError as error:
+        raise HwsrError(f"cannot write {out}: {error.strerror}; nothing was replaced") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

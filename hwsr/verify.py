@@ -1,0 +1,98 @@
+"""Compares an HLS project's C simulation with the integer reference, on its own frames and on whole images."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Group
+from rich.table import Table
+
+from hwsr.data.images import read_image
+from hwsr.engines import model_graph, project_of
+from hwsr.hls.csim import CsimReport, compare, upscale
+from hwsr.hls.project import Project
+from hwsr.ir.graph import IntGraph
+from hwsr.ir.tiling import default_tiling
+from hwsr.reference.run import run_all
+from hwsr.reference.run import upscale as reference_upscale
+
+
+@dataclass(frozen=True)
+class ImageReport:
+    """One whole image: output pixels and output values that differ from the reference."""
+
+    name: str
+    pixels: int
+    mismatches: int
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The project's own frames, then whole images."""
+
+    project: str
+    frames: CsimReport
+    images: tuple[ImageReport, ...]
+
+    @property
+    def mismatches(self) -> int:
+        return self.frames.mismatches + sum(image.mismatches for image in self.images)
+
+    @property
+    def pixels(self) -> int:
+        return self.frames.pixels + sum(image.pixels for image in self.images)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self) | {
+            "mismatches": self.mismatches,
+            "pixels": self.pixels,
+            "pixels_per_s": self.frames.pixels_per_s,
+        }
+
+
+def verify(folder: Path, model: Path, images: Sequence[Path]) -> Verification:
+    """Simulate and compare. Raises HwsrError when the project was not made from the model."""
+    graph = model_graph(model)
+    project = project_of(folder, model, graph)
+    frames = compare(project, lambda tile: run_all(graph, tile))
+    return Verification(str(folder), frames, tuple(_compare_image(project, graph, path) for path in images))
+
+
+def _compare_image(project: Project, graph: IntGraph, path: Path) -> ImageReport:
+    image = np.ascontiguousarray(read_image(path).transpose(2, 0, 1))
+    tiling = default_tiling(graph)
+    got, wanted = upscale(project, image, tiling), reference_upscale(graph, image, tiling)
+    return ImageReport(path.name, got[0].size, int(np.count_nonzero(got != wanted)))
+
+
+def render_report(report: Verification) -> Group:
+    """The verdict; on a mismatch also where it is and which layer differs first."""
+    frames = report.frames
+    table = Table(
+        "compared", "output pixels", "mismatches", title=f"csim against the integer reference: {report.project}"
+    )
+    table.add_row(f"{frames.tiles} test frames", f"{frames.pixels:,}", f"{frames.mismatches:,}")
+    for image in report.images:
+        table.add_row(image.name, f"{image.pixels:,}", f"{image.mismatches:,}")
+    speed = f"g++ {frames.build_s:.1f} s, simulation {frames.pixels_per_s:,.0f} output pixels/s"
+    parts: list[Any] = [table, speed]
+    if frames.first:
+        first = frames.first
+        parts.append(
+            f"first mismatch: frame {first.tile}, channel {first.channel}, y {first.y}, x {first.x}: "
+            f"csim {first.got}, reference {first.expected}"
+        )
+        parts.append(_layer_table(frames))
+    parts.append("every value equal" if not report.mismatches else f"{report.mismatches:,} values differ")
+    return Group(*parts)
+
+
+def _layer_table(frames: CsimReport) -> Table:
+    table = Table("layer", "values", "mismatches", "first at (c, y, x)", "csim", "reference", title="layer by layer")
+    for layer in frames.layers:
+        where = str(layer.first) if layer.first else ""
+        values = ("", "") if layer.got is None else (str(layer.got), str(layer.expected))
+        table.add_row(layer.layer, f"{layer.values:,}", f"{layer.mismatches:,}", where, *values)
+    return table

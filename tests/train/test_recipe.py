@@ -1,0 +1,48 @@
+"""Recipes and the one-cycle learning rate."""
+
+import pytest
+
+from hwsr.errors import HwsrError
+from hwsr.spec import Precision
+from hwsr.train.recipe import Mode, Recipe, Stage, default_recipe, one_cycle
+
+
+@pytest.mark.parametrize("steps", [1, 2, 10, 1000])
+def test_rate_rises_once_and_falls_to_nearly_zero(steps: int) -> None:
+    rates = [one_cycle(step, steps, 1e-3) for step in range(steps)]
+    top = rates.index(max(rates))
+    assert all(0 < rate <= 1e-3 for rate in rates)
+    assert rates[: top + 1] == sorted(rates[: top + 1]) and rates[top:] == sorted(rates[top:], reverse=True)
+    if steps == 1000:
+        assert (rates[0], top, rates[top]) == (1e-3 / 25, 200, 1e-3)
+        assert rates[-1] < 1e-8
+
+
+@pytest.mark.parametrize("precision", list(Precision))
+@pytest.mark.parametrize("steps", [2, 3, 1000])
+def test_default_recipes_warm_up_in_float(precision: Precision, steps: int) -> None:
+    recipe = default_recipe(precision, steps, seed=5)
+    assert recipe.steps == steps and recipe.seed == 5
+    quantized = [] if precision is Precision.FLOAT else [Mode.QUANTIZED]
+    assert [stage.mode for stage in recipe.stages] == [Mode.FLOAT, *quantized]
+
+
+def test_stages_start_where_the_one_before_ends() -> None:
+    float_stage, first, second = (
+        Stage(m, n, 1e-3) for m, n in [(Mode.FLOAT, 5), (Mode.QUANTIZED, 3), (Mode.QUANTIZED, 2)]
+    )
+    recipe = Recipe((float_stage, first, second))
+    assert recipe.starts() == [(float_stage, 0), (first, 5), (second, 8)]
+    assert (recipe.steps, recipe.first_quantized) == (10, 5)
+    assert Recipe((float_stage,)).first_quantized == 5
+
+
+def test_impossible_recipes_are_refused() -> None:
+    with pytest.raises(HwsrError, match="steps start at 1"):
+        Stage(Mode.FLOAT, 0, 1e-3)
+    with pytest.raises(HwsrError, match="rates lie between 0 and 1"):
+        Stage(Mode.FLOAT, 1, float("nan"))
+    with pytest.raises(HwsrError, match="a recipe needs a stage"):
+        Recipe(())
+    with pytest.raises(HwsrError, match="too few"):
+        default_recipe(Precision.INT8, 1)
