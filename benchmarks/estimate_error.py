@@ -49,14 +49,14 @@ def describe(point: Point) -> ConvLayer:
 
 
 def report(title: str, points: list[Point], measured: str, predict: Callable[[ConvLayer], int]) -> None:
-    """One line: median and 90th percentile of |predicted - reported| / reported, and the bias."""
+    """One line: median, 90th percentile and worst of |predicted - reported| / max(reported, 1), and the bias."""
     truth = np.array([point[measured] for point in points])
     ours = np.array([predict(describe(point)) for point in points])
     error = np.abs(ours - truth) / np.maximum(truth, 1)
     bias = np.median(ours / np.maximum(truth, 1))
     print(
         f"{title:28} {len(points):3} reports: median {np.median(error):6.1%}, "
-        f"90th percentile {np.percentile(error, 90):6.1%}, estimate/report {bias:.2f}"
+        f"90th percentile {np.percentile(error, 90):6.1%}, worst {error.max():8.1%}, estimate/report {bias:.2f}"
     )
 
 

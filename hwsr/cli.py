@@ -2,7 +2,8 @@
 
 import re
 import sys
-from dataclasses import asdict
+import warnings
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 from rich.console import Console
 
 from hwsr.engines import Engine
-from hwsr.errors import HwsrError
+from hwsr.errors import HwsrError, Interrupted
 from hwsr.files import write_json
 
 # Exit codes: 0 done, 1 a comparison found a mismatch, 2 bad input or environment, 130 interrupted.
@@ -47,8 +48,6 @@ def train(
     json: JsonOption = None,
 ) -> None:
     """Train a network: float warm-up, then quantized. Ctrl-C keeps the state, --resume goes on to the same bits."""
-    from dataclasses import replace
-
     from hwsr.spec import parse_spec
     from hwsr.train.checkpoint import load_tensors
     from hwsr.train.loop import train as run_training
@@ -140,7 +139,22 @@ def estimate(
     json: JsonOption = None,
 ) -> None:
     """Estimate resources, cycles and frame rate before any synthesis. Every figure is an estimate."""
-    raise NotImplementedError
+    from hwsr.engines import model_graph
+    from hwsr.estimate.design import estimate as estimate_design
+    from hwsr.estimate.devices import find_device
+    from hwsr.estimate.show import as_json, render
+    from hwsr.hls.fifo import depths
+
+    graph = model_graph(model)
+    size = parse_size(frame) if frame else graph.frame
+    # Streams deepen with the width of the frame that the hardware is built for.
+    built = graph if graph.fixed_frame else replace(graph, frame=size)
+    reuse = graph.scale**2 if reuse_factor is None else reuse_factor
+    design = estimate_design(
+        built, find_device(device), clock, size, reuse, backend.lower(), fifo_depths=depths(built)
+    )
+    console.print(render(design))
+    _write(json, as_json(design))
 
 
 @app.command()
@@ -207,11 +221,12 @@ def compare(
 @app.command()
 def summary(
     folder: Annotated[Path, typer.Argument(help="run folder that holds the figures of the other commands")],
+    project: Annotated[Path, typer.Option(help="the HLS project of that run")],
 ) -> None:
     """Sum up what the commands of one run measured."""
     from hwsr.summary import render_summary
 
-    console.print(render_summary(folder))
+    console.print(render_summary(folder, project))
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -229,8 +244,8 @@ def _write(path: Path | None, value: Any) -> None:
 
 def main() -> None:
     """Run the command line; an HwsrError becomes one line and exit code 2."""
-    from hwsr.train.loop import Interrupted
-
+    # Brevitas warns of optional packages that nothing here needs.
+    warnings.filterwarnings("ignore", module="brevitas")
     try:
         app()
     except HwsrError as error:

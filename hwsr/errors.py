@@ -6,3 +6,7 @@ class HwsrError(Exception):
 
     The command line prints it without a traceback and exits with code 2.
     """
+
+
+class Interrupted(Exception):
+    """Work was stopped by a signal and its state is saved; the message says how to go on. Exit code 130."""

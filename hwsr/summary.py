@@ -32,7 +32,13 @@ def render_summary(run: Path, project: Path) -> Group:
 
 
 def _estimate_rows(estimate: dict[str, Any]) -> list[tuple[str, str]]:
-    raise NotImplementedError
+    figures, device = estimate["estimates"], estimate["device"]
+    height, width = estimate["image"]
+    shares = ", ".join(f"{share:.0%} {name.upper()}" for name, share in figures["usage"].items())
+    return [
+        ("estimated rate", f"{figures['fps']:,.1f} frames/s of {width}x{height} in, {estimate['clock_mhz']:g} MHz"),
+        ("estimated share", f"{shares} of {device['part']} ({device['board']})"),
+    ]
 
 
 def _figures(run: Path, name: str) -> dict[str, Any]:

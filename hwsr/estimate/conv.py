@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from hwsr.estimate.resources import Resources, luts, rom, shift_register
+from hwsr.estimate.resources import Resources, luts, memory, shift_register
 from hwsr.ir.graph import IntArray
 
 Backend = Literal["vitis", "vivado"]
@@ -161,7 +161,7 @@ def _folded(layer: ConvLayer) -> Resources:
         ff=round(470 + 1.56 * layer.window_bits + layer.multipliers * (2 * layer.acc_bits + 93 * max(each - 1, 0))),
         dsp=layer.multipliers * each,
     )
-    return kernel + rom(layer.reuse_factor, layer.multipliers * layer.w_bits)
+    return kernel + memory(layer.reuse_factor, layer.multipliers * layer.w_bits)
 
 
 def dsps(a_bits: int, b_bits: int) -> int:

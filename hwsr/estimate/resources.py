@@ -4,8 +4,8 @@ from dataclasses import dataclass, fields
 
 # Below this many bits HLS keeps a memory in LUTs instead of block RAM.
 LUT_MEMORY_BITS = 1024
-# One LUT6 is a shift register or a ROM of this many bits.
-SRL_BITS, ROM_BITS = 32, 64
+# One LUT6 is a shift register or a memory of this many bits.
+SRL_BITS, MEMORY_BITS = 32, 64
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ def shift_register(words: int, width: int) -> Resources:
     return luts(width * -(-words // SRL_BITS))
 
 
-def rom(words: int, width: int) -> Resources:
-    """Constants: LUTs when small, else block RAM."""
+def memory(words: int, width: int) -> Resources:
+    """Constants or a buffer with addresses: LUTs when small, else block RAM."""
     if words * width <= LUT_MEMORY_BITS:
-        return luts(width * -(-words // ROM_BITS))
+        return luts(width * -(-words // MEMORY_BITS))
     return Resources(bram18=bram18(words, width))
 
 

@@ -136,7 +136,8 @@ def compare(project: Project, reference: AllTensors, tiles: NDArray[np.integer] 
     got = run(project, tiles)
     done = time.perf_counter()
     wrong = np.argwhere(got != expected)
-    first, layers = None, ()
+    first: Mismatch | None = None
+    layers: tuple[LayerReport, ...] = ()
     if len(wrong):
         tile, channel, y, x = (int(i) for i in wrong[0])
         first = Mismatch(tile, channel, y, x, int(got[tile, channel, y, x]), int(expected[tile, channel, y, x]))

@@ -43,4 +43,6 @@ def read_frames(path: Path, shape: tuple[int, int, int]) -> IntArray:
         values = np.array(path.read_text(encoding="ascii").split(), np.int64)
         return np.ascontiguousarray(values.reshape(-1, height, width, channels).transpose(0, 3, 1, 2))
     except (OSError, ValueError) as error:
-        raise HwsrError(f"{path}: not frames of {channels} x {height} x {width} integers; write the project again") from error
+        raise HwsrError(
+            f"{path}: not frames of {channels} x {height} x {width} integers; write the project again"
+        ) from error

@@ -1,4 +1,4 @@
-"""hls4ml extension layers: our streaming kernels and convolutions with exact ternary products.
+"""hls4ml extension layers: our streaming kernels and convolutions over integer weights.
 
 Importing this module imports hls4ml, which is slow; only `hwsr.hls.project` does, and when it writes a project.
 """
@@ -13,8 +13,8 @@ from hls4ml.backends.vivado.passes.convolution_templates import (
     Conv2DConfigTemplate,
     Conv2DFunctionTemplate,
     conv2d_config_template,
-    conv2d_include_list,
     conv2d_function_template,
+    conv2d_include_list,
     conv_mult_config_template,
     depthconv2d_function_template,
     sepconv2d_include_list,
@@ -26,7 +26,7 @@ HEADER = Path(__file__).parent / "nnet_utils" / "nnet_hwsr.h"
 INCLUDE = f"nnet_utils/{HEADER.name}"
 
 
-class HwsrStream(Layer):  # type: ignore[misc]  # hls4ml has no types
+class HwsrStream(Layer):
     """One kernel of nnet_hwsr.h.
 
     Attributes: `kernel`, its C++ function; `out_shape` (H, W, C); `settings`, the integers of its config struct;
@@ -39,15 +39,15 @@ class HwsrStream(Layer):  # type: ignore[misc]  # hls4ml has no types
             self.add_weights_variable(name="constant", var_name="c{index}")
 
 
-class HwsrConv2D(Conv2D):  # type: ignore[misc]
+class HwsrConv2D(Conv2D):
     """hls4ml's Conv2D; a class of its own keeps hls4ml's pointwise and precision passes away from it."""
 
 
-class HwsrDepthwiseConv2D(DepthwiseConv2D):  # type: ignore[misc]
+class HwsrDepthwiseConv2D(DepthwiseConv2D):
     """hls4ml's DepthwiseConv2D, likewise."""
 
 
-class HwsrStreamConfig(LayerConfigTemplate):  # type: ignore[misc]
+class HwsrStreamConfig(LayerConfigTemplate):
     def __init__(self) -> None:
         super().__init__(HwsrStream)
 
@@ -60,7 +60,7 @@ class HwsrStreamConfig(LayerConfigTemplate):  # type: ignore[misc]
         return "\n".join([f"struct config{node.index} {{", *lines, "};\n"])
 
 
-class HwsrStreamFunction(FunctionCallTemplate):  # type: ignore[misc]
+class HwsrStreamFunction(FunctionCallTemplate):
     def __init__(self) -> None:
         super().__init__(HwsrStream, include_header=[INCLUDE])
 
@@ -71,26 +71,36 @@ class HwsrStreamFunction(FunctionCallTemplate):  # type: ignore[misc]
         return f"nnet::{node.get_attr('kernel')}<{types}>({arguments});"
 
 
-class HwsrConvConfig(Conv2DConfigTemplate):  # type: ignore[misc]
-    """hls4ml's configuration; a ternary layer gets our product, which is exact on any binary grid."""
+class HwsrConvConfig(Conv2DConfigTemplate):
+    """hls4ml's configuration with its matrix product inside ours.
+
+    Attributes: `up`, a shift a channel, and `grid`, the C++ type of 2^(up - point) (see ChannelGridDense).
+    """
 
     def __init__(self) -> None:
         super(Conv2DConfigTemplate, self).__init__((HwsrConv2D, HwsrDepthwiseConv2D))
         self.template = conv2d_config_template
-        self.mult_template = conv_mult_config_template
+        self.mult_template = conv_mult_config_template.replace("using kernel =", "using inner =").replace(
+            "}};\n",
+            "    template<class data_T, class res_T, class CONFIG_T>\n"
+            "    using kernel = nnet::ChannelGridDense<data_T, res_T, CONFIG_T>;\n"
+            "    typedef {grid} grid_t;\n"
+            "    static const unsigned up[n_out];\n"
+            "}};\n",
+        )
 
     def format(self, node: Any) -> str:
-        text: str = super().format(node)
-        return text.replace("nnet::product::mult<", "nnet::product::ternary_grid<") if node.get_attr("ternary") else text
+        up = ", ".join(map(str, node.get_attr("up")))
+        return f"{super().format(node)}const unsigned config{node.index}_mult::up[] = {{{up}}};\n"
 
 
-class HwsrConvFunction(Conv2DFunctionTemplate):  # type: ignore[misc]
+class HwsrConvFunction(Conv2DFunctionTemplate):
     def __init__(self) -> None:
         super(Conv2DFunctionTemplate, self).__init__(HwsrConv2D, include_header=[*conv2d_include_list, INCLUDE])
         self.template = conv2d_function_template
 
 
-class HwsrDepthwiseConvFunction(Conv2DFunctionTemplate):  # type: ignore[misc]
+class HwsrDepthwiseConvFunction(Conv2DFunctionTemplate):
     def __init__(self) -> None:
         headers = [*sepconv2d_include_list, INCLUDE]
         super(Conv2DFunctionTemplate, self).__init__(HwsrDepthwiseConv2D, include_header=headers)

@@ -29,6 +29,7 @@ from hwsr.ir.graph import (
     Scale,
     SpatialSum,
     Table,
+    Tensor,
     Upsample,
 )
 
@@ -202,12 +203,16 @@ class _Lowering:
 
     def _fork(self, name: str, makes: str, edges: list[fifo.Edge], result: str) -> None:
         if len(edges) > MAX_FORK:
-            raise HwsrError(f"node '{makes}': {len(edges)} nodes read it, hls4ml's streams fork {MAX_FORK} ways at most")
+            raise HwsrError(
+                f"node '{makes}': {len(edges)} nodes read it, hls4ml's streams fork {MAX_FORK} ways at most"
+            )
         streams = {f"{name}_to{i}": self.depths[edge] for i, edge in enumerate(edges)}
         self.sources |= dict(zip(edges, streams, strict=True))
         shape = self._shape(makes)
         attributes = {"size": int(np.prod(shape))}
-        fork = Stage(f"{name}_fork", "Clone", makes, (name,), streams, shape, {"result": result}, attributes, helper=True)
+        fork = Stage(
+            f"{name}_fork", "Clone", makes, (name,), streams, shape, {"result": result}, attributes, helper=True
+        )
         self.stages.append(fork)
 
     def _stream(
@@ -268,10 +273,13 @@ class _Lowering:
         height, width, _ = self._shape(node.inputs[0])
         if (kh, kw) != (1, 1):
             source = self._pad(node, source, kh // 2, kw // 2)
-        weight, weight_type, ternary = _conv_weight(node)
-        frac = self.graph.tensors[node.name].type.frac
-        bias = node.bias << (node.weight_frac.max() - node.weight_frac)
-        bias_type = QType.holding(int(bias.min()), int(bias.max()), frac)
+        x = self.graph.tensors[node.inputs[0]]
+        weight_type = _weight_type(node)
+        bias_type = QType.holding(int(node.bias.min()), int(node.bias.max()), x.type.frac)
+        # Channels with a grid of their own: each sum is as wide as its integers need, before they are aligned.
+        accumulator = QType.holding(*accumulator_range(node, x), x.type.frac)
+        point, spread = int(node.weight_frac.max()), int(np.ptp(node.weight_frac))
+        grid = QType(spread + 1, False, point)
         kind = "HwsrDepthwiseConv2D" if depthwise else "HwsrConv2D"
         attributes = {
             "data_format": "channels_last",
@@ -286,13 +294,14 @@ class _Lowering:
             **dict.fromkeys(("stride_height", "stride_width"), 1),
             **dict.fromkeys(("min_height", "min_width"), 1),  # of a table for an algorithm that is not used
             **dict.fromkeys(("pad_top", "pad_bottom", "pad_left", "pad_right"), 0),
-            "ternary": ternary,
-            "depthwise_data" if depthwise else "weight_data": _exact(node, weight, weight_type),
-            "bias_data": _exact(node, bias, bias_type),
+            "up": (point - node.weight_frac).tolist(),
+            "grid": f"ap_{precision(grid)}",
+            "depthwise_data" if depthwise else "weight_data": _channels_last(node),
+            "bias_data": _exact(node, node.bias, bias_type),
         }
         types = {
-            "accum": precision(self.graph.tensors[node.name].type),
-            "weight": precision(weight_type),
+            "accum": precision(accumulator),
+            "weight": f"{'' if weight_type.signed else 'u'}int<{weight_type.bits}>",
             "bias": precision(bias_type),
         }
         reuse = valid_reuse(kh * kw * channels, len(node.weight), self._wanted_reuse(node), depthwise)
@@ -311,23 +320,38 @@ class _Lowering:
             "out_height": shape[0],
             "out_width": shape[1],
             "n_chan": channels,
-            **{"pad_top": rows, "pad_bottom": rows, "pad_left": columns, "pad_right": columns},
+            **dict.fromkeys(("pad_top", "pad_bottom"), rows),
+            **dict.fromkeys(("pad_left", "pad_right"), columns),
         }
         types = {"result": next(stage.types["result"] for stage in self.stages if source in stage.streams)}
-        stage = Stage(name, "ZeroPadding2D", makes, (source,), {name: fifo.PLAIN}, shape, types, attributes, helper=True)
+        stage = Stage(
+            name, "ZeroPadding2D", makes, (source,), {name: fifo.PLAIN}, shape, types, attributes, helper=True
+        )
         self.stages.append(stage)
         return name
 
 
-def _conv_weight(node: Conv) -> tuple[IntArray, QType, bool]:
-    """Weights (kh, kw, c_in, c_out) on the finest of the channels' grids, their type, and whether they are ternary."""
-    frac = int(node.weight_frac.max())
-    aligned = node.weight << (frac - node.weight_frac)[:, None, None, None]
-    order = (2, 3, 0, 1) if node.groups > 1 else (2, 3, 1, 0)
-    weight = aligned.transpose(order)
-    if node.weight_bits == 2 and abs(aligned).max() <= 1:
-        return weight, QType(2, True, frac), True
-    return weight, QType.holding(int(aligned.min()), int(aligned.max()), frac), False
+def accumulator_range(node: Conv, x: Tensor) -> tuple[int, int]:
+    """Lowest and highest sum of any channel, each on its channel's own grid; padding puts zeros among the inputs."""
+    flat = node.weight.reshape(len(node.weight), -1)
+    positive, negative = np.maximum(flat, 0).sum(1), np.minimum(flat, 0).sum(1)
+    lo, hi = min(x.lo, 0), max(x.hi, 0)
+    lowest, highest = positive * lo + negative * hi + node.bias, positive * hi + negative * lo + node.bias
+    return int(lowest.min()), int(highest.max())
+
+
+def _weight_type(node: Conv) -> QType:
+    """The narrowest integer; ternary weights get two bits with a sign, for which hls4ml adds and never multiplies."""
+    lo, hi = int(node.weight.min()), int(node.weight.max())
+    if lo >= -1 and hi <= 1:
+        return QType(2, True, 0)
+    qtype = QType.holding(lo, hi, 0)
+    return QType(3, True, 0) if qtype == QType(2, True, 0) else qtype  # -2 is not ternary
+
+
+def _channels_last(node: Conv) -> NDArray[np.float64]:
+    """Weights in hls4ml's order: (kh, kw, c_in, c_out), or (kh, kw, c, 1) of a depthwise convolution."""
+    return node.weight.transpose((2, 3, 0, 1) if node.groups > 1 else (2, 3, 1, 0)).astype(np.float64)
 
 
 def _exact(node: Node, values: IntArray, qtype: QType) -> NDArray[np.float64]:

@@ -19,7 +19,7 @@ from hwsr.errors import HwsrError
 from hwsr.hls.data import adversarial, write_frames
 from hwsr.hls.lower import Reuse, Stage, lower
 from hwsr.hls.model import write_firmware
-from hwsr.ir.graph import IntArray, IntGraph, QType
+from hwsr.ir.graph import IntArray, IntGraph
 
 BACKENDS = ("Vitis", "Vivado")
 DEFAULT_PART = "xczu7ev-ffvc1156-2-e"
@@ -176,9 +176,7 @@ def _manifest(
 def _port(graph: IntGraph, name: str) -> Port:
     channels, height, width = graph.shape(name, *graph.frame)
     qtype = graph.tensors[name].type
-    return Port(
-        channels=channels, height=height, width=width, bits=qtype.bits, signed=qtype.signed, frac=qtype.frac
-    )
+    return Port(channels=channels, height=height, width=width, bits=qtype.bits, signed=qtype.signed, frac=qtype.frac)
 
 
 def _testbench(manifest: Manifest) -> str:

@@ -16,7 +16,7 @@ from hwsr import __version__
 from hwsr.data.datasets import fingerprint, training_images, validation_images
 from hwsr.data.images import Uint8Image
 from hwsr.data.patches import PatchSampler
-from hwsr.errors import HwsrError
+from hwsr.errors import HwsrError, Interrupted
 from hwsr.files import writable_folder
 from hwsr.quant import build, calibrate, set_quantized
 from hwsr.spec import ModelSpec, Precision
@@ -27,10 +27,6 @@ from hwsr.train.recipe import Mode, Recipe, Stage, one_cycle
 from hwsr.train.validation import validate
 
 CALIBRATION_BATCHES = 8
-
-
-class Interrupted(Exception):
-    """Training was stopped by a signal and its state is saved; the message says how to go on."""
 
 
 def train(

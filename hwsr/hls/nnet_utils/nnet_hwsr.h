@@ -9,31 +9,27 @@
 
 namespace nnet {
 
-namespace product {
-
-// Ternary weight on any binary grid: w is ap_fixed<2, I> with raw value -1, 0 or 1. No multiplier.
-template <class x_T, class w_T> class ternary_grid : public Product {
+// A stock matrix product (CONFIG_T::inner) over integer weights, whose channels then go from their own grids to the
+// result: times 2^(up - point), up a constant a channel, which is wiring. Weights and accumulators stay narrow.
+template <class data_T, class res_T, typename CONFIG_T> class ChannelGridDense {
   public:
-    static const int point = w_T::width - w_T::iwidth;
-    typedef ap_fixed<x_T::width + 1, x_T::iwidth + 1 - point> y_T;
-
-    static y_T product(x_T a, w_T w) {
+    static void dense(data_T data[CONFIG_T::n_in], res_T res[CONFIG_T::n_out],
+                      typename CONFIG_T::weight_t weights[CONFIG_T::n_in * CONFIG_T::n_out],
+                      typename CONFIG_T::bias_t biases[CONFIG_T::n_out]) {
         #pragma HLS INLINE
-        // The same bits, one wider and read as a signed integer, so that negation cannot overflow.
-        const ap_fixed<x_T::width + 1, x_T::iwidth + 1> wide = a;
-        ap_int<x_T::width + 1> q = wide.range();
-        if (w[0] == 0) {
-            q = 0;
-        } else if (w[1] == 1) {
-            q = -q;
+        typename CONFIG_T::accum_t acc[CONFIG_T::n_out];
+        #pragma HLS ARRAY_PARTITION variable=acc complete
+        CONFIG_T::template inner<data_T, typename CONFIG_T::accum_t, CONFIG_T>::dense(data, acc, weights, biases);
+
+    Channels:
+        for (unsigned c = 0; c < CONFIG_T::n_out; c++) {
+            #pragma HLS UNROLL
+            typename CONFIG_T::grid_t grid = 0;
+            grid[CONFIG_T::up[c]] = 1;
+            res[c] = acc[c] * grid;
         }
-        y_T y;
-        y.range() = q;
-        return y;
     }
 };
-
-} // namespace product
 
 // Every channel times its own constant.
 template <class data_T, class res_T, typename CONFIG_T>

@@ -1,0 +1,127 @@
+"""An estimate as plain JSON values and as tables for a terminal."""
+
+from dataclasses import asdict
+from typing import Any
+
+from rich.box import SIMPLE
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from hwsr.estimate.design import Estimate
+from hwsr.estimate.figures import FIGURES, NOTE
+from hwsr.estimate.layers import Counts, Layer
+
+OPERATIONS = ("macs", "additions", "multiplications")
+
+
+def as_json(estimate: Estimate) -> dict[str, Any]:
+    """Plain dicts, lists and numbers. Every number of the design stands under a key "estimates"; "figures" says
+    of each what it means and how far it was found to be off.
+    """
+    pixels = estimate.frame[0] * estimate.frame[1]
+    return {
+        "kind": NOTE,
+        "figures": {name: asdict(figure) for name, figure in FIGURES.items()},
+        "device": asdict(estimate.device),
+        "clock_mhz": estimate.clock_mhz,
+        "backend": estimate.backend,
+        "image": list(estimate.image),
+        "frame": list(estimate.frame),
+        "tiles": estimate.tiles,
+        "passes": estimate.passes,
+        "overlap": estimate.overlap,
+        "bottleneck": estimate.bottleneck.name,
+        "fits": not estimate.overflow,
+        "estimates": {
+            "cycles": estimate.bottleneck.cycles,
+            "cycles_per_image": estimate.cycles_per_image,
+            "fps": estimate.fps,
+            "resources": asdict(estimate.resources),
+            "usage": estimate.usage,
+            "overflow": estimate.overflow,
+            **_counted(estimate.counts, pixels),
+        },
+        "layers": [_layer(layer, pixels) for layer in estimate.layers],
+    }
+
+
+def _layer(layer: Layer, pixels: int) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "kind": layer.kind,
+        "reuse_factor": layer.reuse_factor,
+        "estimates": {
+            "cycles": layer.cycles,
+            "resources": asdict(layer.resources),
+            **_counted(layer.counts, pixels),
+        },
+    }
+
+
+def _counted(counts: Counts, pixels: int) -> dict[str, Any]:
+    per_pixel = {name: getattr(counts, name) / pixels for name in OPERATIONS}
+    return {"counts": asdict(counts), "per_input_pixel": per_pixel}
+
+
+def render(estimate: Estimate) -> Group:
+    """Stages, device and frame rate, for `rich` to print."""
+    return Group(_stages(estimate), _device(estimate), _rate(estimate))
+
+
+def _stages(estimate: Estimate) -> Table:
+    height, width = estimate.frame
+    table = Table(
+        title=f"Stages for a {width}x{height} frame ({NOTE})",
+        caption="operations are per input pixel, memories in kbit",
+        box=SIMPLE,
+        padding=(0, 0),
+    )
+    table.add_column("stage", overflow="fold", min_width=10)
+    headings = ("RF", "MACs", "adds", "mults", "weights", "lines", "FIFOs", "cycles", "LUT", "DSP", "BRAM18")
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for layer in estimate.layers:
+        style = "bold" if layer is estimate.bottleneck else None
+        table.add_row(layer.name, str(layer.reuse_factor), *_cells(layer, height * width), style=style)
+    table.add_section()
+    totals = Layer("all", "", 0, estimate.counts, estimate.bottleneck.cycles, estimate.resources)
+    table.add_row("all", "", *_cells(totals, height * width))
+    return table
+
+
+def _cells(layer: Layer, pixels: int) -> list[str]:
+    counts, taken = layer.counts, layer.resources
+    operations = [f"{getattr(counts, name) / pixels:,.1f}" for name in OPERATIONS]
+    memories = [f"{bits / 1000:,.1f}" for bits in (counts.weight_bits, counts.line_buffer_bits, counts.fifo_bits)]
+    return [*operations, *memories, *(f"{n:,}" for n in (layer.cycles, taken.lut, taken.dsp, taken.bram18))]
+
+
+def _device(estimate: Estimate) -> Table:
+    device, total = estimate.device, estimate.resources
+    table = Table(title=f"On {device.part} ({device.board}) ({NOTE})", box=SIMPLE)
+    for heading in ("resource", "estimate", "device", "share", "known error of the estimate"):
+        table.add_column(heading, justify="left" if heading[0] in "rk" else "right")
+    for name, share in estimate.usage.items():
+        style = "red" if name in estimate.overflow else None
+        figure = FIGURES[name]
+        row = (f"{getattr(total, name):,}", f"{getattr(device, name):,}", f"{share:.1%}", figure.error)
+        table.add_row(figure.unit, *row, style=style)
+    figure = FIGURES["lut_csynth"]
+    table.add_row(figure.unit, f"{total.lut_csynth:,}", "", "", figure.error)
+    return table
+
+
+def _rate(estimate: Estimate) -> Text:
+    height, width = estimate.image
+    lines = [
+        f"estimate: {estimate.fps:,.2f} images of {width}x{height} a second at {estimate.clock_mhz:g} MHz "
+        f"({estimate.backend}); {estimate.cycles_per_image:,} cycles an image, set by {estimate.bottleneck.name}"
+    ]
+    if estimate.tiles > 1:
+        lines.append(f"{estimate.tiles} tiles an image, {estimate.overlap:.2f} times its pixels")
+    if estimate.passes > 1:
+        lines.append(f"a frame waits {estimate.passes} frame times for the one before, behind as many spatial sums")
+    short = ", ".join(f"{missing:,} {name}" for name, missing in estimate.overflow.items())
+    lines.append(f"does not fit: short of {short}" if short else "fits, by these estimates")
+    return Text("\n".join(lines))

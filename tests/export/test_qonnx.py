@@ -1,0 +1,61 @@
+"""Brevitas in eval mode, qonnx's executor on the exported file, and the integer reference: equal as integers."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hwsr.errors import HwsrError
+from hwsr.export.qonnx import execute, export_qonnx
+from hwsr.ir.read import read_qonnx
+from hwsr.quant import build, calibrate
+from hwsr.reference.run import run
+from hwsr.spec import parse_spec
+from hwsr.zoo.skeleton import Network
+
+SPECS = [
+    "bl x2 n8 g1 b1 int8",
+    "bl x3 n8 g1 b1 noca int8t anchor",
+    "bl x4 n8 g0 b1 noca int8",
+    "blrn(r=2) x2 n8 g1 b1 int8",
+    "blm1[rb] x2 n8 g1 b1 noca int8",
+    "ST-bl x2 n8 g1 b1 r1",
+    "ST-bl x3 n8 g0 b1 noca direct anchor r2",
+    "ST-blrn(r=2) x2 n8 g0 b1 r2",
+    "ST-blm1 x4 n8 g0 b1 noca direct r1",
+]
+
+
+def random_network(text: str, seed: int = 0) -> Network:
+    """Random weights, exponents calibrated on noise."""
+    network = build(parse_spec(text), seed)
+    noise = torch.randint(0, 256, (2, 3, 16, 16), generator=torch.Generator().manual_seed(seed))
+    calibrate(network, [noise / 256])
+    return network.eval()
+
+
+@pytest.mark.parametrize("text", SPECS)
+def test_three_engines_agree(text: str, tmp_path: Path) -> None:
+    network, path, rng = random_network(text), tmp_path / "model.onnx", np.random.default_rng(0)
+    export_qonnx(network, path, (9, 11))
+    graph = read_qonnx(path)
+    for image in (rng.integers(0, 256, (3, 9, 11)), rng.choice([0, 255], (3, 9, 11))):
+        reference = run(graph, image)
+        with torch.no_grad():
+            brevitas = network(torch.from_numpy(image)[None].float() / 256)[0].numpy() * 256
+        assert np.array_equal(reference, execute(path, image.astype(np.uint8)))
+        assert np.array_equal(reference, brevitas)
+        assert reference.std() > 1, "a constant picture would prove nothing"
+
+
+def test_a_float_network_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(HwsrError, match="float network"):
+        export_qonnx(build(parse_spec("bl n8 g1 b1")), tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HwsrError, match="cannot write"):
+        export_qonnx(random_network(SPECS[0]), tmp_path / "file" / "model.onnx")

@@ -1,0 +1,31 @@
+"""Projects compiled once for all tests: g++ takes seconds for each."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hls_graphs import BUILDS, tiles_for
+
+from hwsr.hls import csim
+from hwsr.hls.project import write_project
+from hwsr.reference.run import run
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """Name -> (graph, project), each compiled."""
+    folder = tmp_path_factory.mktemp("projects")
+    made = {}
+    for name, (net, backend, reuse) in BUILDS.items():
+        graph = net()
+        project = write_project(
+            graph, folder / name, tiles_for(graph, 2), lambda t, g=graph: run(g, t), backend, reuse_factor=reuse
+        )
+        made[name] = graph, project
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(csim.build, [project for _, project in made.values()]))
+    return made
+
+
+@pytest.fixture
+def tiny(built):
+    return built["tiny"]

@@ -1,0 +1,145 @@
+"""The generated C++ equals the reference on every bit, and a project that does not is caught."""
+
+import re
+import shutil
+
+import numpy as np
+import pytest
+from hls_graphs import BUILDS, tiles_for
+
+from hwsr.errors import HwsrError
+from hwsr.hls import csim
+from hwsr.hls.project import load_project
+from hwsr.ir.tiling import Tiling, run_tiled
+from hwsr.reference.run import run, run_all
+
+
+@pytest.mark.parametrize("name", BUILDS)
+def test_outputs_equal_the_reference(built, name):
+    graph, project = built[name]
+    report = csim.compare(project, lambda tile: run_all(graph, tile))
+    assert report.mismatches == 0
+    assert report.tiles == project.manifest.frames >= 10
+    assert report.values == report.pixels * 3
+
+
+@pytest.mark.parametrize("name", BUILDS)
+def test_every_layer_equals_the_reference(built, name):
+    graph, project = built[name]
+    tile = tiles_for(graph, 1, seed=9)[0]
+    layers = csim.compare_layers(project, lambda t: run_all(graph, t), tile)
+    assert [layer.layer for layer in layers if layer.mismatches] == []
+    tensors = run_all(graph, tile)
+    assert len(layers) >= 5
+    # No layer may be dead or constant, or its kernel would not have been tested.
+    assert [layer.tensor for layer in layers if np.ptp(tensors[layer.tensor]) == 0] == []
+
+
+def test_frames_do_not_leak_into_one_another(tiny):
+    graph, project = tiny
+    tiles = tiles_for(graph, 5, seed=4)
+    expected = np.stack([run(graph, tile) for tile in tiles])
+    for jobs in (1, 2, 9):
+        assert np.array_equal(csim.run(project, tiles, jobs), expected)
+
+
+def test_no_frames_give_no_output(tiny):
+    graph, project = tiny
+    assert csim.run(project, tiles_for(graph, 0)).shape == (0, 3, 16, 20)
+
+
+def test_frames_of_another_size_are_refused(tiny):
+    with pytest.raises(HwsrError, match=r"takes frames of"):
+        csim.run(tiny[1], np.zeros((1, 3, 9, 10), np.uint8))
+
+
+def test_whole_images_equal_the_tiled_reference(tiny):
+    graph, project = tiny
+    image = np.random.default_rng(0).integers(0, 256, (3, 19, 23)).astype(np.uint8)
+    tiling = Tiling(graph.frame, 2)
+    expected = run_tiled(lambda tile: run(graph, tile).astype(np.uint8), image, tiling, 2)
+    assert np.array_equal(csim.upscale(project, image, tiling), expected)
+    with pytest.raises(HwsrError, match=r"built for tiles of"):
+        csim.upscale(project, image, Tiling((12, 12), 2))
+
+
+def damaged(project, folder, weights, both=True):
+    """A copy of a project with one weight changed, in the header and in the text file, or in the latter alone."""
+    shutil.copytree(project.folder, folder)
+    text = folder / "firmware" / "weights" / f"{weights}.txt"
+    numbers = text.read_text().split(", ")
+    changed = [str(1 if number != "1" else 2) if i == 5 else number for i, number in enumerate(numbers)]
+    assert changed != numbers
+    text.write_text(", ".join(changed))
+    if both:
+        header = text.with_suffix(".h")
+        header.write_text(re.sub(r"= \{.*?\}", f"= {{{', '.join(changed)}}}", header.read_text(), flags=re.DOTALL))
+    return load_project(folder)
+
+
+def weights_of(project, layer):
+    source = (project.folder / "firmware" / f"{project.manifest.top}.cpp").read_text()
+    return re.search(rf"(w\d+), b\d+\); // {layer}\n", source)[1]
+
+
+def test_one_wrong_weight_is_found_and_its_layer_named(tiny, tmp_path):
+    graph, project = tiny
+    broken = damaged(project, tmp_path / "broken", weights_of(project, "n_body"))
+    report = csim.compare(broken, lambda tile: run_all(graph, tile))
+    assert 0 < report.mismatches < report.values
+    assert report.first_wrong_layer.layer == "n_body"
+    assert report.first_wrong_layer.tensor == "body.q"
+    c, y, x = report.first_wrong_layer.first
+    tile = csim.read_frames(broken.folder / csim.INPUTS, (3, 8, 10))[report.first.tile]
+    tensors = run_all(graph, tile)
+    assert report.first_wrong_layer.expected == tensors["body.q"][c, y, x] != report.first_wrong_layer.got
+    assert report.first.expected == tensors["y"][report.first.channel, report.first.y, report.first.x]
+    assert report.first.got != report.first.expected
+
+
+def test_weights_that_synthesis_would_read_differently_are_refused(tiny, tmp_path):
+    broken = damaged(tiny[1], tmp_path / "broken", weights_of(tiny[1], "n_body"), both=False)
+    with pytest.raises(HwsrError, match=r"different weights"):
+        csim.build(broken)
+
+
+def test_the_testbench_alone_fails_on_a_mismatch(tiny, tmp_path):
+    """As vendor tools run it: without arguments, in the project's folder."""
+    import subprocess
+
+    _, project = tiny
+    program = csim.build(project).resolve()
+    folder = tmp_path / "project"
+    shutil.copytree(project.folder, folder)
+    done = subprocess.run([program], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0 and " 0 mismatches" in done.stdout
+    expected = folder / "tb_data" / "expected.dat"
+    first, rest = expected.read_text().split(" ", 1)
+    expected.write_text(f"{(int(first) + 1) % 256} {rest}")
+    done = subprocess.run([program], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 1 and "first mismatch: frame 0, row 0, column 0, channel 0" in done.stdout
+    expected.write_text(first)
+    assert subprocess.run([program], cwd=folder, capture_output=True).returncode == 2
+    (folder / "tb_data" / "inputs.dat").write_text("")
+    assert subprocess.run([program], cwd=folder, capture_output=True).returncode == 2
+
+
+def test_an_unchanged_project_is_not_compiled_again(tiny):
+    _, project = tiny
+    before = csim.build(project).stat().st_mtime_ns
+    assert csim.build(project).stat().st_mtime_ns == before
+
+
+def test_a_missing_compiler_is_said(tiny, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(HwsrError, match=r"g\+\+ is not installed"):
+        csim.build(tiny[1])
+
+
+def test_a_compiler_error_is_shown(tiny, tmp_path):
+    folder = tmp_path / "broken"
+    shutil.copytree(tiny[1].folder, folder)
+    source = folder / "firmware" / f"{tiny[1].manifest.top}.cpp"
+    source.write_text("#error spoilt\n" + source.read_text())
+    with pytest.raises(HwsrError, match=r"could not compile.*spoilt"):
+        csim.build(load_project(folder))

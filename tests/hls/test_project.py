@@ -1,0 +1,141 @@
+"""What is on disk: complete, replaced as a whole, and as small as it was meant to be."""
+
+import re
+
+import numpy as np
+import pytest
+from hls_graphs import attention_net, tiles_for, tiny_net
+
+from hwsr.errors import HwsrError
+from hwsr.hls import csim, project
+from hwsr.hls.data import adversarial, read_frames, write_frames
+from hwsr.hls.project import graph_hash, load_project, write_project
+from hwsr.reference.run import run
+
+
+def write(graph, out, **options):
+    return write_project(graph, out, tiles_for(graph, 1), lambda tile: run(graph, tile), **options)
+
+
+def test_a_project_is_complete(tiny):
+    graph, made = tiny
+    names = {str(path.relative_to(made.folder)) for path in made.folder.rglob("*")}
+    top = made.manifest.top
+    assert names >= {
+        *(f"firmware/{top}.{suffix}" for suffix in ("cpp", "h")),
+        *("firmware/defines.h", "firmware/parameters.h", "firmware/nnet_utils/nnet_hwsr.h"),
+        *("build_prj.tcl", "project.tcl", "build_opt.tcl", f"{top}_test.cpp", "README.md", "hwsr.json"),
+        *("tb_data/inputs.dat", "tb_data/expected.dat"),
+    }
+    assert load_project(made.folder) == made
+    assert made.manifest.graph == graph_hash(graph) == graph_hash(tiny_net())
+    assert made.manifest.graph != graph_hash(tiny_net((8, 11)))
+
+
+def test_no_file_names_the_folder_it_was_written_in(tiny):
+    parent = str(tiny[1].folder.parent)
+    sources = [path for path in tiny[1].folder.rglob("*") if path.is_file() and "csim" not in path.parts]
+    assert [path for path in sources if parent in path.read_text(errors="ignore")] == []
+
+
+def test_stream_depths_and_types_reach_the_source(built):
+    for _, made in built.values():
+        source = (made.folder / "firmware" / f"{made.manifest.top}.cpp").read_text()
+        written = [int(depth) for depth in re.findall(r"#pragma HLS STREAM variable=\w+ depth=(\d+)", source)]
+        inner = made.manifest.layers[1:]  # the first layer's stream is the top function's input
+        asked = [depth for layer in inner for depth in layer.streams.values()][:-1]
+        assert sorted(written) == sorted(asked)
+        types = (made.folder / "firmware" / "defines.h").read_text()
+        for layer in made.manifest.layers:
+            for precision in layer.types.values():
+                spelled = re.sub(r",0>$", ">", re.sub("(RND_CONV|SAT)", r"AP_\1", precision)).replace(">", "")
+                assert f"ap_{spelled}" in types
+        assert "fixed<61" not in types  # the default type: nothing was left to it
+
+
+def test_the_test_frames_hold_the_tiles_and_the_extremes(tiny):
+    graph, made = tiny
+    frames = read_frames(made.folder / "tb_data" / "inputs.dat", (3, 8, 10))
+    assert np.array_equal(frames[:2], tiles_for(graph, 2))
+    assert {(int(frame.min()), int(frame.max())) for frame in frames} >= {(0, 0), (255, 255), (0, 255)}
+    expected = read_frames(made.folder / "tb_data" / "expected.dat", (3, 16, 20))
+    assert np.array_equal(expected, np.stack([run(graph, frame) for frame in frames]))
+
+
+def test_frames_survive_the_file(tmp_path):
+    frames = np.random.default_rng(0).integers(-300, 300, (3, 2, 4, 5))
+    write_frames(tmp_path / "f.dat", frames)
+    assert np.array_equal(read_frames(tmp_path / "f.dat", (2, 4, 5)), frames)
+    assert (tmp_path / "f.dat").read_text().split()[:2] == [str(frames[0, 0, 0, 0]), str(frames[0, 1, 0, 0])]
+    with pytest.raises(HwsrError, match=r"not frames of"):
+        read_frames(tmp_path / "f.dat", (7, 4, 5))
+
+
+def test_adversarial_frames_are_in_range_and_repeatable():
+    image = tiny_net().input
+    first = adversarial(image, (5, 6))
+    assert first.shape[1:] == (3, 5, 6) and first.min() == 0 and first.max() == 255
+    assert np.array_equal(first, adversarial(image, (5, 6)))
+    assert len(np.unique(first.reshape(len(first), -1), axis=0)) == len(first)
+
+
+def test_writing_again_replaces_everything_and_keeps_the_program(tmp_path):
+    graph, out = tiny_net(), tmp_path / "net"
+    made = write(graph, out)
+    program = csim.build(made)
+    (out / "stray").write_text("left over")
+    again = write(graph, out)
+    assert not (out / "stray").exists()
+    before = program.stat().st_mtime_ns
+    assert csim.build(again) == program and program.stat().st_mtime_ns == before
+    changed = write(tiny_net(), out, reuse_factor=1)
+    assert csim.build(changed) != program and not program.exists()
+
+
+def test_a_failed_write_leaves_the_old_project(tmp_path, monkeypatch):
+    graph, out = tiny_net(), tmp_path / "net"
+    write(graph, out)
+    before = (out / "hwsr.json").read_bytes()
+    monkeypatch.setattr(
+        project, "write_frames", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+    )
+    with pytest.raises(HwsrError, match=r"No space left"):
+        write(graph, out, reuse_factor=1)
+    assert (out / "hwsr.json").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["net"]
+
+
+def test_a_folder_of_other_things_is_not_replaced(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(HwsrError, match=r"not an HLS project"):
+        write(tiny_net(), tmp_path)
+    assert (tmp_path / "thesis.txt").exists()
+
+
+def test_bad_arguments_are_named(tmp_path):
+    graph = tiny_net()
+    with pytest.raises(HwsrError, match=r"unknown HLS backend 'Quartus'"):
+        write(graph, tmp_path / "a", backend="Quartus")
+    with pytest.raises(HwsrError, match=r"tiles of shape"):
+        write_project(graph, tmp_path / "a", np.zeros((1, 3, 4, 4), np.uint8), lambda tile: tile)
+    with pytest.raises(HwsrError, match=r"input type"):
+        write_project(graph, tmp_path / "a", np.full((1, 3, 8, 10), 256), lambda tile: tile)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HwsrError, match=r"cannot write"):
+        write(graph, tmp_path / "file" / "net")
+    with pytest.raises(HwsrError, match=r"is not an HLS project"):
+        load_project(tmp_path / "nothing")
+    (tmp_path / "hwsr.json").write_text("{}")
+    with pytest.raises(HwsrError, match=r"damaged"):
+        load_project(tmp_path)
+
+
+@pytest.mark.parametrize("backend", ["Vitis", "Vivado"])
+def test_the_readme_says_how_and_what(tmp_path, backend):
+    made = write(attention_net((6, 6)), tmp_path / "My net", backend=backend, part="xc7z020clg400-1", clock_ns=4.0)
+    readme = (made.folder / "README.md").read_text()
+    assert made.manifest.top == "hwsr_my_net"
+    assert ("vitis-run" if backend == "Vitis" else "vivado_hls") in readme
+    assert "xc7z020clg400-1" in readme and "4.0 ns" in readme and "6 x 6 pixels" in readme
+    tcl = (made.folder / "project.tcl").read_text()
+    assert "xc7z020clg400-1" in tcl and "set clock_period 4.0" in tcl

@@ -1,0 +1,164 @@
+"""Files that anyone may have made: each is read exactly, or refused with one line that names what is wrong."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from hwsr.errors import HwsrError
+from hwsr.ir.graph import Conv, Input, Requantize
+from hwsr.ir.read import read_qonnx
+from tests.random_models import Builder, random_model
+
+
+def first(lo: int, hi: int) -> int:
+    return lo
+
+
+@pytest.fixture
+def model() -> onnx.ModelProto:
+    rng = np.random.default_rng(3)
+    return random_model(lambda lo, hi: int(rng.integers(lo, hi + 1)), (6, 7))
+
+
+def refused(model: onnx.ModelProto, folder: Path, words: str) -> None:
+    path = folder / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(HwsrError, match=words) as error:
+        read_qonnx(path)
+    assert "\n" not in str(error.value)
+    assert "model.onnx" in str(error.value)
+
+
+def node_of(model: onnx.ModelProto, kind: str) -> onnx.NodeProto:
+    return next(node for node in model.graph.node if node.op_type == kind)
+
+
+def set_constant(model: onnx.ModelProto, name: str, value: np.ndarray) -> None:
+    item = next(item for item in model.graph.initializer if item.name == name)
+    item.CopyFrom(numpy_helper.from_array(value.astype(np.float32), name))
+
+
+def constant(model: onnx.ModelProto, name: str) -> np.ndarray:
+    return numpy_helper.to_array(next(item for item in model.graph.initializer if item.name == name)).copy()
+
+
+def test_weights_and_biases_become_the_integers_of_their_grids(tmp_path: Path) -> None:
+    builder = Builder(first, (4, 4))
+    x = builder.quant("image", 8, False, 2.0**-8)
+    weight = np.array([[0.5, -0.24], [0.126, 9.0]]).reshape(2, 2, 1, 1)
+    builder.channels["image"] = 2
+    scale = np.array([0.25, 0.125]).reshape(2, 1, 1, 1)
+    quantized = builder.quant(builder.constant(weight), 4, True, scale, narrow=True)
+    bias = builder.constant(np.array([0.5, -0.25]))
+    y = builder.node("Conv", [x, quantized, bias], 2, kernel_shape=[1, 1], pads=[0] * 4, strides=[1, 1], group=1)
+    builder.quant(y, 8, True, 2.0**-4, out="upscaled")
+    graph = helper.make_graph(
+        builder.nodes,
+        "g",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 2, 4, 4])],
+        [helper.make_tensor_value_info("upscaled", TensorProto.FLOAT, [1, 2, 4, 4])],
+        builder.initializers,
+    )
+    path = tmp_path / "m.onnx"
+    onnx.save(helper.make_model(graph), path)
+    image, conv, out = read_qonnx(path).nodes
+    assert isinstance(image, Input) and isinstance(conv, Conv) and isinstance(out, Requantize)
+    # 0.5 / 0.25 = 2, -0.96 -> -1; 0.126 / 0.125 -> 1, 72 saturates at 7.
+    assert conv.weight.reshape(2, 2).tolist() == [[2, -1], [1, 7]]
+    assert conv.weight_frac.tolist() == [2, 3]
+    assert conv.bias.tolist() == [512, -512]
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(HwsrError, match="no.onnx"):
+        read_qonnx(tmp_path / "no.onnx")
+
+
+@pytest.mark.parametrize("content", [b"not a network", b"\x89PNG\r\n\x1a\n" + bytes(100)])
+def test_not_an_onnx_file(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content)
+    with pytest.raises(HwsrError, match="not an ONNX file"):
+        read_qonnx(path)
+
+
+def test_truncated_at_any_byte(tmp_path: Path, model: onnx.ModelProto) -> None:
+    data, path = model.SerializeToString(), tmp_path / "model.onnx"
+    for length in [*range(0, len(data), max(len(data) // 40, 1)), len(data) - 1]:
+        path.write_bytes(data[:length])
+        with pytest.raises(HwsrError):
+            read_qonnx(path)
+
+
+def test_scale_that_is_no_power_of_two(tmp_path: Path, model: onnx.ModelProto) -> None:
+    set_constant(model, model.graph.node[-1].input[1], np.array(0.0040))
+    refused(model, tmp_path, "node '/quant.*0.004 is not a power of two")
+
+
+@pytest.mark.parametrize("scale", [0.0, -0.5, np.nan, np.inf])
+def test_scale_that_is_no_scale(tmp_path: Path, model: onnx.ModelProto, scale: float) -> None:
+    set_constant(model, model.graph.node[-1].input[1], np.array(scale))
+    refused(model, tmp_path, "scale is not a positive number|NaN or infinite")
+
+
+def test_zero_point(tmp_path: Path, model: onnx.ModelProto) -> None:
+    set_constant(model, node_of(model, "Quant").input[2], np.array(3.0))
+    refused(model, tmp_path, "zero point")
+
+
+def test_nan_weight(tmp_path: Path, model: onnx.ModelProto) -> None:
+    weights = next(item.name for item in model.graph.initializer if len(item.dims) == 4)
+    values = constant(model, weights)
+    values.flat[0] = np.nan
+    set_constant(model, weights, values)
+    refused(model, tmp_path, f"'{weights}' holds NaN")
+
+
+def test_unsupported_operation(tmp_path: Path, model: onnx.ModelProto) -> None:
+    node_of(model, "Conv").op_type = "ConvTranspose"
+    refused(model, tmp_path, "ConvTranspose is not supported")
+
+
+def test_depth_to_space_in_the_other_order(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    model = random_model(lambda lo, hi: 2 if (lo, hi) == (1, 3) else int(rng.integers(lo, hi + 1)), (5, 5))
+    node = node_of(model, "DepthToSpace")
+    next(item for item in node.attribute if item.name == "mode").s = b"DCR"
+    refused(model, tmp_path, "DepthToSpace must have mode CRD")
+
+
+@pytest.mark.parametrize(("name", "value"), [("strides", [2, 2]), ("dilations", [2, 2]), ("pads", [0, 0, 1, 1])])
+def test_convolutions_that_change_the_size(tmp_path: Path, model: onnx.ModelProto, name: str, value: list[int]) -> None:
+    node = node_of(model, "Conv")
+    kept = [item for item in node.attribute if item.name != name]
+    del node.attribute[:]
+    node.attribute.extend([*kept, helper.make_attribute(name, value)])
+    refused(model, tmp_path, "node '/conv.*(stride|zero padding)")
+
+
+def test_unquantized_weights(tmp_path: Path, model: onnx.ModelProto) -> None:
+    conv = node_of(model, "Conv")
+    quant = next(node for node in model.graph.node if node.output[0] == conv.input[1])
+    conv.input[1] = quant.input[0]
+    refused(model, tmp_path, "weights pass no Quant")
+
+
+def test_external_data_is_not_followed(tmp_path: Path, model: onnx.ModelProto) -> None:
+    item = model.graph.initializer[0]
+    item.ClearField("raw_data")
+    item.data_location = TensorProto.EXTERNAL
+    item.external_data.append(onnx.StringStringEntryProto(key="location", value="../../etc/passwd"))
+    refused(model, tmp_path, "another file")
+
+
+def test_dynamic_frame(tmp_path: Path, model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"
+    refused(model, tmp_path, "fixed")
+
+
+def test_a_missing_tensor(tmp_path: Path, model: onnx.ModelProto) -> None:
+    node_of(model, "Conv").input[0] = "nowhere"
+    refused(model, tmp_path, "'nowhere'")

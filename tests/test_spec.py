@@ -1,0 +1,52 @@
+import pytest
+
+from hwsr.errors import HwsrError
+from hwsr.spec import Precision, parse_spec
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "bl x2 n64 g2 b5",
+        "blrn(r=4)[rb] x3 n16 g1 b2 noca",
+        "blm1[rg] x4 n8 g0 b3 anchor direct int8",
+        "bl x2 n16 g1 b4 noca anchor int8t",
+        "ST-blrn(r=2)[rg] x2 n8 g1 b1 r4",
+    ],
+)
+def test_prints_what_it_parsed(text: str) -> None:
+    assert str(parse_spec(text)) == text
+
+
+def test_the_papers_names_stand_for_its_full_networks() -> None:
+    spec = parse_spec("blrn[rb]")
+    assert (spec.n, spec.groups, spec.blocks, spec.scale, spec.attention) == (64, 2, 5, 2, True)
+    assert spec.unit["r"] == 2
+    assert parse_spec("ST-bl").precision is Precision.TERNARY
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("", "''"),
+        ("vdsr", "vdsr"),
+        ("bl x5", "x5"),
+        ("bl wide", "wide"),
+        ("bl r2", "r2"),
+        ("ST-bl r3", "r3"),
+        ("ST-bl int8", "int8"),
+        ("bl(r=2)", "r=2"),
+        ("blrn(r=0)", "r=0"),
+        ("blrn(r=3) n16", "r=3"),
+        ("bl[up]", "up"),
+        ("bl n0", "n0"),
+        ("bl b0", "b0"),
+    ],
+)
+def test_a_word_that_does_not_fit_is_named(text: str, named: str) -> None:
+    with pytest.raises(HwsrError, match=named.replace("(", r"\(").replace(")", r"\)")):
+        parse_spec(text)
+
+
+def test_slugs_are_file_names() -> None:
+    assert parse_spec("ST-blrn(r=2)[rb] x3 r2").slug == "st_blrn_r_2_rb_x3_n64_g2_b5_r2"
