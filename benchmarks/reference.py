@@ -1,6 +1,6 @@
 """Speed of the integer reference as a ratio to qonnx's executor on the same file and frame, in one run.
 
-    python -m benchmarks.reference --json runs/bench.json
+python -m benchmarks.reference --json runs/bench.json
 """
 
 import argparse

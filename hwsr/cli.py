@@ -4,8 +4,9 @@ import re
 import sys
 import warnings
 from dataclasses import asdict, replace
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -16,6 +17,14 @@ from hwsr.files import write_json
 
 # Exit codes: 0 done, 1 a comparison found a mismatch, 2 bad input or environment, 130 interrupted.
 MISMATCH, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+class Backend(StrEnum):
+    """Whose HLS compiler the project is for."""
+
+    VITIS = "Vitis"
+    VIVADO = "Vivado"
+
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -79,7 +88,7 @@ def export(
 def hls(
     model: ModelFolder,
     out: Annotated[Path, typer.Option(help="project folder")],
-    backend: Annotated[str, typer.Option(help="Vitis or Vivado")] = "Vitis",
+    backend: Annotated[Backend, typer.Option(help="whose HLS compiler")] = Backend.VITIS,
     part: Annotated[str | None, typer.Option(help="FPGA part number")] = None,
     clock: Annotated[float, typer.Option(help="clock in MHz")] = 200.0,
     reuse_factor: Annotated[int | None, typer.Option(help="multiplications that share a multiplier")] = None,
@@ -135,7 +144,7 @@ def estimate(
     clock: Annotated[float, typer.Option(help="clock in MHz")] = 200.0,
     frame: Annotated[str | None, typer.Option(help="input frame, width x height [the model's own]")] = None,
     reuse_factor: Annotated[int | None, typer.Option(help="multiplications that share a multiplier")] = None,
-    backend: Annotated[str, typer.Option(help="Vitis or Vivado")] = "Vitis",
+    backend: Annotated[Backend, typer.Option(help="whose HLS compiler")] = Backend.VITIS,
     json: JsonOption = None,
 ) -> None:
     """Estimate resources, cycles and frame rate before any synthesis. Every figure is an estimate."""
@@ -150,9 +159,8 @@ def estimate(
     # Streams deepen with the width of the frame that the hardware is built for.
     built = graph if graph.fixed_frame else replace(graph, frame=size)
     reuse = graph.scale**2 if reuse_factor is None else reuse_factor
-    design = estimate_design(
-        built, find_device(device), clock, size, reuse, backend.lower(), fifo_depths=depths(built)
-    )
+    law: Literal["vitis", "vivado"] = "vitis" if backend is Backend.VITIS else "vivado"
+    design = estimate_design(built, find_device(device), clock, size, reuse, law, depths(built))
     console.print(render(design))
     _write(json, as_json(design))
 

@@ -21,6 +21,7 @@ from hwsr.ir.tiling import Tiling, default_tiling, run_tiled
 from hwsr.reference.run import upscale as reference_upscale
 from hwsr.spec import ModelSpec
 from hwsr.train.checkpoint import load_network
+from hwsr.zoo.skeleton import Network
 
 Image = NDArray[np.uint8]
 # (H, W, 3) uint8 -> (sH, sW, 3) uint8
@@ -86,7 +87,7 @@ def needs_tiles(spec: ModelSpec) -> bool:
     return spec.attention and spec.precision != "float"
 
 
-def _torch_upscale(network: torch.nn.Module, image: Image, tiling: Tiling | None) -> Image:
+def _torch_upscale(network: Network, image: Image, tiling: Tiling | None) -> Image:
     def run(tile: Image) -> Image:
         with torch.no_grad():
             result = network(torch.from_numpy(tile)[None].float() / 256)[0].numpy()

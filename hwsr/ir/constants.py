@@ -36,7 +36,9 @@ def power_of_two(node: str, scale: NDArray[np.floating]) -> IntArray:
     return (1 - exponent).astype(np.int64)
 
 
-def quantize_constant(node: str, values: NDArray, scale: NDArray, bits: int, signed: bool, narrow: bool):
+def quantize_constant(
+    node: str, values: NDArray, scale: NDArray, bits: int, signed: bool, narrow: bool
+) -> QuantizedConstant:
     """What a Quant node makes of a constant: round half to even, saturate. Scales lie along the first axis."""
     frac = power_of_two(node, scale)
     if frac.size > 1 and frac.shape[0] != frac.size:

@@ -118,7 +118,7 @@ class _Reader:
     def _identity(self, node: onnx.NodeProto) -> None:
         for table in (self.constants, self.quantized, self.pending, self.alias):
             if node.input[0] in table:
-                table[node.output[0]] = table[node.input[0]]  # type: ignore[index, assignment]  # same table
+                table[node.output[0]] = table[node.input[0]]  # type: ignore[assignment]  # same table
 
     def _quant(self, node: onnx.NodeProto, label: str, attributes: dict[str, Any]) -> None:
         scale, zero_point, width = (self._constant(name, label) for name in node.input[1:4])

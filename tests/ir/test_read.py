@@ -73,7 +73,7 @@ def test_weights_and_biases_become_the_integers_of_their_grids(tmp_path: Path) -
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(HwsrError, match="no.onnx"):
+    with pytest.raises(HwsrError, match=r"no\.onnx"):
         read_qonnx(tmp_path / "no.onnx")
 
 

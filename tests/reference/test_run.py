@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hwsr.errors import HwsrError
 from hwsr.export.qonnx import execute
+from hwsr.ir.graph import IntGraph
 from hwsr.ir.read import read_qonnx
 from hwsr.ir.tiling import Tiling
 from hwsr.reference.run import run, run_all, upscale
@@ -46,17 +47,18 @@ def test_many_random_networks_equal_qonnx(seed: int) -> None:
         agree(lambda lo, hi: int(rng.integers(lo, hi + 1)))
 
 
-def plain_graph(seed: int = 0):  # type: ignore[no-untyped-def]
+def random_graph(seed: int, frame: tuple[int, int]) -> IntGraph:
+    rng = np.random.default_rng(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        onnx.save(random_model(lambda lo, hi: int(rng.integers(lo, hi + 1)), frame), path)
+        return read_qonnx(path)
+
+
+def plain_graph(seed: int = 0) -> IntGraph:
     """A random network without a spatial sum, exported at 12 x 12."""
-    for attempt in range(seed, seed + 100):
-        rng = np.random.default_rng(attempt)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "model.onnx"
-            onnx.save(random_model(lambda lo, hi: int(rng.integers(lo, hi + 1)), (12, 12)), path)
-            graph = read_qonnx(path)
-        if not graph.fixed_frame and graph.radius > 1:
-            return graph
-    raise AssertionError("no such network among the first hundred")
+    graphs = (random_graph(attempt, (12, 12)) for attempt in range(seed, seed + 100))
+    return next(graph for graph in graphs if not graph.fixed_frame and graph.radius > 1)
 
 
 @pytest.mark.parametrize("seed", [0, 40, 80])
