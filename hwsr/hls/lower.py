@@ -4,7 +4,6 @@ Pure: nothing of hls4ml is needed to lower a graph. `hwsr.hls.project` turns sta
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,13 +31,12 @@ from hwsr.ir.graph import (
     Tensor,
     Upsample,
 )
+from hwsr.ir.stages import Reuse, fused_requantizations, reuse_factors
 
 # Weights reach hls4ml as doubles.
 MAX_CONSTANT_BITS = 53
 # hls4ml's clone_stream has this many outputs at most.
 MAX_FORK = 7
-
-Reuse = int | Mapping[str, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,28 +76,6 @@ def precision(qtype: QType, rounded: bool = False) -> str:
     return f"{'' if qtype.signed else 'u'}fixed<{qtype.bits},{qtype.bits - qtype.frac}{modes}>"
 
 
-def fused_requantizations(graph: IntGraph) -> dict[str, Requantize]:
-    """Nodes whose only reader is a requantization, which then is no more than their result's type."""
-    fusible = (Conv, Scale, Offset, Add, ChannelMul, SpatialSum)
-    result = {}
-    for node in graph.nodes:
-        readers = graph.consumers[node.name]
-        if isinstance(node, fusible) and len(readers) == 1 and isinstance(readers[0], Requantize):
-            result[node.name] = readers[0]
-    return result
-
-
-def valid_reuse(n_in: int, n_out: int, wanted: int, depthwise: bool = False) -> int:
-    """The largest reuse factor up to `wanted` (at least 1) that hls4ml's kernels compute correctly with."""
-
-    def fits(factor: int) -> bool:
-        if depthwise:
-            return n_in % factor == 0 and (factor <= n_out or factor % n_out == 0)
-        return n_in % factor == 0 or (factor % n_in == 0 and (n_in * n_out) % factor == 0)
-
-    return next(factor for factor in range(max(min(wanted, n_in * n_out), 1), 0, -1) if fits(factor))
-
-
 def identifiers(graph: IntGraph) -> dict[str, str]:
     """A C identifier for every node, different also without regard to case, which hls4ml ignores."""
     result: dict[str, str] = {}
@@ -119,16 +95,13 @@ class _Lowering:
 
     def __init__(self, graph: IntGraph, reuse_factor: Reuse) -> None:
         self.graph = graph
-        self.reuse_factor = reuse_factor
+        self.reuse = reuse_factors(graph, reuse_factor)
         self.names = identifiers(graph)
         self.depths = fifo.depths(graph)
         self.fused = fused_requantizations(graph)
         self.skipped = {node.name for node in self.fused.values()}
         self.stages: list[Stage] = []
         self.sources: dict[fifo.Edge, str] = {}
-        unknown = set() if isinstance(reuse_factor, int) else set(reuse_factor) - set(self.names)
-        if unknown:
-            raise HwsrError(f"reuse factor for '{min(unknown)}': the network has no node of this name")
 
     def run(self) -> tuple[Stage, ...]:
         for node in self.graph.nodes:
@@ -245,7 +218,7 @@ class _Lowering:
     ) -> None:
         """One multiplication a channel and pixel, shared among channels as the reuse factor allows."""
         tensor = self.graph.tensors[node.name]
-        reuse = valid_reuse(tensor.channels, 1, self._wanted_reuse(node))
+        reuse = self.reuse[node.name]
         settings = {"reuse_factor": reuse, "multiplier_limit": tensor.channels // reuse}
         self._stream(node, kernel, inputs, settings, constant, frac, reuse=reuse)
 
@@ -255,14 +228,6 @@ class _Lowering:
         values = np.roll(node.values, source.lo)
         settings = {"table_size": len(values)}
         self._stream(node, "table_lookup", inputs, settings, values, node.type.frac, node.type)
-
-    def _wanted_reuse(self, node: Node) -> int:
-        tensor = self.graph.tensors[node.name]
-        if isinstance(self.reuse_factor, int):
-            if tensor.pooled:
-                return int(np.prod(self.graph.frame))  # one pixel a frame: one multiplier has all the time
-            return max(self.reuse_factor // tensor.upscale**2, 1)
-        return self.reuse_factor.get(node.name, 1)
 
     def _conv(self, node: Conv, source: str) -> None:
         channels = self.graph.tensors[node.inputs[0]].channels
@@ -304,8 +269,7 @@ class _Lowering:
             "weight": f"{'' if weight_type.signed else 'u'}int<{weight_type.bits}>",
             "bias": precision(bias_type),
         }
-        reuse = valid_reuse(kh * kw * channels, len(node.weight), self._wanted_reuse(node), depthwise)
-        self._add(node, kind, (source,), attributes, types, reuse)
+        self._add(node, kind, (source,), attributes, types, self.reuse[node.name])
 
     def _pad(self, node: Conv, source: str, rows: int, columns: int) -> str:
         """Append the stage that puts zeros around the frame. Returns its stream."""

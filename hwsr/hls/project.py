@@ -17,9 +17,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hwsr.errors import HwsrError
 from hwsr.hls.data import adversarial, write_frames
-from hwsr.hls.lower import Reuse, Stage, lower
+from hwsr.hls.lower import Stage, lower
 from hwsr.hls.model import write_firmware
 from hwsr.ir.graph import IntArray, IntGraph
+from hwsr.ir.stages import Reuse
 
 BACKENDS = ("Vitis", "Vivado")
 DEFAULT_PART = "xczu7ev-ffvc1156-2-e"

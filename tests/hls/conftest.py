@@ -3,11 +3,11 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hls_graphs import BUILDS, tiles_for
 
 from hwsr.hls import csim
 from hwsr.hls.project import write_project
 from hwsr.reference.run import run
+from tests.hls.hls_graphs import BUILDS, tiles_for
 
 
 @pytest.fixture(scope="session")

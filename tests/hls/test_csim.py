@@ -5,13 +5,13 @@ import shutil
 
 import numpy as np
 import pytest
-from hls_graphs import BUILDS, tiles_for
 
 from hwsr.errors import HwsrError
 from hwsr.hls import csim
 from hwsr.hls.project import load_project
 from hwsr.ir.tiling import Tiling, run_tiled
 from hwsr.reference.run import run, run_all
+from tests.hls.hls_graphs import BUILDS, tiles_for
 
 
 @pytest.mark.parametrize("name", BUILDS)

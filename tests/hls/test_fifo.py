@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from hls_graphs import Net, attention_net, odd_net, tiny_net, x4_net
 
 from hwsr.hls.fifo import PLAIN, depths, lags
 from hwsr.hls.lower import Stage, lower
 from hwsr.ir.graph import IntGraph, PixelShuffle
+from tests.hls.hls_graphs import Net, attention_net, odd_net, tiny_net, x4_net
 
 # A process yields ("read" or "write", stream) and goes on once that has happened.
 Process = Iterator[tuple[str, str]]

@@ -4,13 +4,13 @@ import re
 
 import numpy as np
 import pytest
-from hls_graphs import attention_net, tiles_for, tiny_net
 
 from hwsr.errors import HwsrError
 from hwsr.hls import csim, project
 from hwsr.hls.data import adversarial, read_frames, write_frames
 from hwsr.hls.project import graph_hash, load_project, write_project
 from hwsr.reference.run import run
+from tests.hls.hls_graphs import attention_net, tiles_for, tiny_net
 
 
 def write(graph, out, **options):

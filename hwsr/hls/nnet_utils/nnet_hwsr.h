@@ -9,6 +9,17 @@
 
 namespace nnet {
 
+// x as the result's type rounds and saturates it. Rounding reads the bits just below the result's grid; where x is so
+// narrow that it lies wholly below them, ap_fixed's simulation library reads past its end. So x is extended first.
+template <class res_T, class x_T> res_T to_grid(const x_T &x) {
+    #pragma HLS INLINE
+    static const int frac = x_T::width - x_T::iwidth;
+    static const int below = frac - (res_T::width - res_T::iwidth);
+    static const int width = x_T::width > below ? x_T::width + 1 : below + 2;
+    const ap_fixed<width, width - frac> wide = x;
+    return wide;
+}
+
 // A stock matrix product (CONFIG_T::inner) over integer weights, whose channels then go from their own grids to the
 // result: times 2^(up - point), up a constant a channel, which is wiring. Weights and accumulators stay narrow.
 template <class data_T, class res_T, typename CONFIG_T> class ChannelGridDense {
@@ -26,7 +37,7 @@ template <class data_T, class res_T, typename CONFIG_T> class ChannelGridDense {
             #pragma HLS UNROLL
             typename CONFIG_T::grid_t grid = 0;
             grid[CONFIG_T::up[c]] = 1;
-            res[c] = acc[c] * grid;
+            res[c] = to_grid<res_T>(acc[c] * grid);
         }
     }
 };
@@ -48,7 +59,7 @@ Pixels:
     Channels:
         for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {
             #pragma HLS UNROLL
-            out[c] = in[c] * constant[c];
+            out[c] = to_grid<typename res_T::value_type>(in[c] * constant[c]);
         }
         res.write(out);
     }
@@ -70,7 +81,7 @@ Pixels:
     Channels:
         for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {
             #pragma HLS UNROLL
-            out[c] = in[c] + constant[c];
+            out[c] = to_grid<typename res_T::value_type>(in[c] + constant[c]);
         }
         res.write(out);
     }
@@ -89,7 +100,7 @@ Pixels:
     Channels:
         for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {
             #pragma HLS UNROLL
-            out[c] = in[c];
+            out[c] = to_grid<typename res_T::value_type>(in[c]);
         }
         res.write(out);
     }
@@ -109,7 +120,7 @@ Pixels:
     Channels:
         for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {
             #pragma HLS UNROLL
-            out[c] = in_a[c] + in_b[c];
+            out[c] = to_grid<typename res_T::value_type>(in_a[c] + in_b[c]);
         }
         res.write(out);
     }
@@ -131,7 +142,7 @@ Pixels:
     Channels:
         for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {
             #pragma HLS UNROLL
-            out[c] = in[c] * factor[c];
+            out[c] = to_grid<typename res_T::value_type>(in[c] * factor[c]);
         }
         res.write(out);
     }
@@ -167,7 +178,7 @@ Pixels:
 Result:
     for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {
         #pragma HLS UNROLL
-        out[c] = sum[c];
+        out[c] = to_grid<typename res_T::value_type>(sum[c]);
     }
     res.write(out);
 }
