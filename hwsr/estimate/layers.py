@@ -13,7 +13,6 @@ import numpy as np
 from hwsr.estimate import conv
 from hwsr.estimate.conv import Backend, ConvLayer, Products
 from hwsr.estimate.resources import Resources, fifo, luts, memory
-from hwsr.ir.check import align
 from hwsr.ir.graph import (
     Add,
     ChannelMul,
@@ -30,6 +29,7 @@ from hwsr.ir.graph import (
     Table,
     Upsample,
 )
+from hwsr.ir.stages import accumulator_range
 
 # Counters and handshake of a stage without weights, in LUTs.
 CONTROL = 60
@@ -115,17 +115,16 @@ def _conv(node: Conv, site: Site) -> Cost:
     x = node.inputs[0]
     channels, height, width = site.shape(x)
     pixels = height * width
-    weight = align(node.weight, node.weight_frac[:, None, None, None])
-    ternary = node.weight_bits == 2 and np.abs(weight).max(initial=0) <= 1
+    ternary = np.abs(node.weight).max(initial=0) <= 1
     layer = ConvLayer(
         height=height + kh - 1,
         width=width + kw - 1,
         channels=channels,
         kernel=(kh, kw),
-        products=Products.of(weight),
+        products=Products.of(node.weight),
         x_bits=site.bits(x),
-        w_bits=2 if ternary else QType.holding(int(weight.min()), int(weight.max()), 0).bits,
-        acc_bits=site.bits(node.name),
+        w_bits=2 if ternary else QType.holding(int(node.weight.min()), int(node.weight.max()), 0).bits,
+        acc_bits=QType.holding(*accumulator_range(node, site.graph.tensors[x]), 0).bits,
         reuse_factor=site.reuse_factor,
         backend=site.backend,
     )

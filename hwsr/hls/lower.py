@@ -28,10 +28,9 @@ from hwsr.ir.graph import (
     Scale,
     SpatialSum,
     Table,
-    Tensor,
     Upsample,
 )
-from hwsr.ir.stages import Reuse, fused_requantizations, reuse_factors
+from hwsr.ir.stages import Reuse, accumulator_range, fused_requantizations, reuse_factors
 
 # Weights reach hls4ml as doubles.
 MAX_CONSTANT_BITS = 53
@@ -293,15 +292,6 @@ class _Lowering:
         )
         self.stages.append(stage)
         return name
-
-
-def accumulator_range(node: Conv, x: Tensor) -> tuple[int, int]:
-    """Lowest and highest sum of any channel, each on its channel's own grid; padding puts zeros among the inputs."""
-    flat = node.weight.reshape(len(node.weight), -1)
-    positive, negative = np.maximum(flat, 0).sum(1), np.minimum(flat, 0).sum(1)
-    lo, hi = min(x.lo, 0), max(x.hi, 0)
-    lowest, highest = positive * lo + negative * hi + node.bias, positive * hi + negative * lo + node.bias
-    return int(lowest.min()), int(highest.max())
 
 
 def _weight_type(node: Conv) -> QType:

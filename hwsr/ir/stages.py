@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from math import prod
 
+import numpy as np
+
 from hwsr.errors import HwsrError
-from hwsr.ir.graph import Add, ChannelMul, Conv, IntGraph, Node, Offset, Requantize, Scale, SpatialSum
+from hwsr.ir.graph import Add, ChannelMul, Conv, IntGraph, Node, Offset, Requantize, Scale, SpatialSum, Tensor
 
 # One for every layer, or one by node name.
 Reuse = int | Mapping[str, int]
@@ -63,3 +65,12 @@ def _fitted(graph: IntGraph, node: Node, wanted: int) -> int:
     channels = graph.tensors[node.inputs[0]].channels
     c_out, _, kh, kw = node.weight.shape
     return valid_reuse(kh * kw * channels, c_out, wanted, depthwise=node.groups == channels == c_out and channels > 1)
+
+
+def accumulator_range(node: Conv, x: Tensor) -> tuple[int, int]:
+    """Lowest and highest sum of any channel, each on its channel's own grid; padding puts zeros among the inputs."""
+    flat = node.weight.reshape(len(node.weight), -1)
+    positive, negative = np.maximum(flat, 0).sum(1), np.minimum(flat, 0).sum(1)
+    lo, hi = min(x.lo, 0), max(x.hi, 0)
+    lowest, highest = positive * lo + negative * hi + node.bias, positive * hi + negative * lo + node.bias
+    return int(lowest.min()), int(highest.max())
