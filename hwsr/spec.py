@@ -3,6 +3,7 @@
 A spec is the paper's name of the network followed by options, each one word:
 
     blrn(r=2)[rg] x2                       Table 1: bottlenecks at all 23 places, 64 features
+    blm1-e[rg+u] x3                        Table 2: upscaling by ERUM, units inside it too
     bl x3 n16 g1 b4 noca anchor direct     a small net: 16 features, one group of four blocks
     bl x2 int8                             8-bit fixed point, weights scaled per channel
     ST-bl x2 r2                            every convolution a ternary SP-conv with r = 2 c_out
@@ -50,22 +51,36 @@ class Unit:
 
 
 # The units with their arguments and the paper's defaults.
-UNIT_ARGS: dict[str, dict[str, int]] = {"bl": {}, "blrn": {"r": 2}, "blm1": {}}
-PLACES = ("rb", "rg")
+UNIT_ARGS: dict[str, dict[str, int]] = {
+    "bl": {},
+    "blrn": {"r": 2},
+    "blrxn": {"r": 2, "g": 4},
+    "blm1": {},
+    "bleff": {"r": 2},
+    "bls1": {"r": 2, "g": 4},
+    "blclc": {"g1": 32, "g2": 2},
+    "bls2": {},
+    "blm2": {"e": 2},
+}
+PLACES = ("rb", "rg", "rg+u")
 SCALES = (2, 3, 4)
 SP_RATIOS = (1, 2, 4, 6)
 
-_NAME = re.compile(r"^(?P<st>ST-)?(?P<unit>[a-z0-9]+)(?P<args>\([^)]*\))?(?P<place>\[[a-z+]+\])?$")
+_NAME = re.compile(r"^(?P<st>ST-)?(?P<unit>[a-z0-9]+)(?P<erum>-e)?(?P<args>\([^)]*\))?(?P<place>\[[a-z+]+\])?$")
 _OPTION = re.compile(r"^(?P<key>[xngbr])(?P<value>\d+)$")
 _FIELDS = {"x": "scale", "n": "n", "g": "groups", "b": "blocks", "r": "sp_ratio"}
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """One network. `groups == 0` means the blocks alone; `sp_ratio` is r / c_out of the SP-convs (ternary only)."""
+    """One network. `groups == 0` means the blocks alone; `sp_ratio` is r / c_out of the SP-convs (ternary only).
+
+    `erum`: the paper's postfix -e, recursive upscaling in place of convolution and shuffle.
+    """
 
     unit: Unit = Unit()
     place: str = "rg"
+    erum: bool = False
     scale: int = 2
     n: int = 64
     groups: int = 2
@@ -87,13 +102,17 @@ class ModelSpec:
             raise HwsrError(f"r{self.sp_ratio} is not supported; choose one of {SP_RATIOS}")
         if self.n < 1 or self.blocks < 1 or self.groups < 0:
             raise HwsrError(f"'{self}': features and blocks start at 1, groups at 0")
-        if self.unit.name == "blrn" and self.n % self.unit["r"]:
-            raise HwsrError(f"'{self}': {self.n} features do not divide by r={self.unit['r']}; choose another n or r")
+        if self.place == "rg+u" and not self.erum:
+            raise HwsrError(f"'{self}': [rg+u] is for units inside the ERUM; write {self.unit.name}-e, or [rg]")
+        if self.erum and self.direct:
+            raise HwsrError(f"'{self}': 'direct' has no upscaling stage that an ERUM could replace; leave one out")
+        _check_width(self)
 
     def __str__(self) -> str:
         st = "ST-" if self.precision is Precision.TERNARY else ""
         place = f"[{self.place}]" if self.unit.name != "bl" else ""
-        words = [f"{st}{self.unit}{place}", f"x{self.scale}", f"n{self.n}", f"g{self.groups}", f"b{self.blocks}"]
+        name = f"{st}{self.unit.name}{'-e' if self.erum else ''}{_print_args(self.unit.args)}"
+        words = [f"{name}{place}", f"x{self.scale}", f"n{self.n}", f"g{self.groups}", f"b{self.blocks}"]
         words += [] if self.attention else ["noca"]
         words += ["anchor"] if self.anchor else []
         words += ["direct"] if self.direct else []
@@ -113,6 +132,20 @@ class ModelSpec:
         return replace(self, precision=precision, sp_ratio=sp_ratio)
 
 
+def _check_width(spec: ModelSpec) -> None:
+    """Raise HwsrError where the features do not divide as the unit's convolutions need."""
+    args = dict(spec.unit.args)
+    widths = {"r": spec.n, "g": spec.n // args.get("r", 1), "g1": spec.n, "g2": spec.n}
+    for name, width in widths.items():
+        if name in args and width % args[name]:
+            wanted = f"{name}={args[name]}"
+            raise HwsrError(
+                f"'{spec}': a width of {width} features does not divide by {wanted}; choose another n or {name}"
+            )
+    if spec.unit.name == "bls2" and spec.n % 2:
+        raise HwsrError(f"'{spec}': bls2 splits its features in half; choose an even n")
+
+
 def parse_spec(text: str) -> ModelSpec:
     """Read a spec such as 'ST-bl x2 n16 g1 b4 noca r2'. Raises HwsrError naming the word that does not fit."""
     name, *options = text.split() or [""]
@@ -124,11 +157,15 @@ def parse_spec(text: str) -> ModelSpec:
     fields: dict[str, object] = {"unit": Unit(found["unit"], _parse_args(found["unit"], found["args"] or ""))}
     if found["place"]:
         fields["place"] = found["place"][1:-1]
+    if found["erum"]:
+        fields["erum"] = True
     if found["st"]:
         fields["precision"] = Precision.TERNARY
     for word in options:
         fields |= _parse_option(word, ternary=bool(found["st"]))
-    return ModelSpec(**fields)  # type: ignore[arg-type]  # each value is built for the field it names
+    spec = ModelSpec(**fields)  # type: ignore[arg-type]  # each value is built for the field it names
+    # The plain convolution replaces nothing, wherever it stands.
+    return replace(spec, place="rg") if spec.unit.name == "bl" else spec
 
 
 def _parse_option(word: str, ternary: bool) -> dict[str, object]:

@@ -12,6 +12,14 @@ from hwsr.spec import Precision, parse_spec
         "blm1[rg] x4 n8 g0 b3 anchor direct int8",
         "bl x2 n16 g1 b4 noca anchor int8t",
         "ST-blrn(r=2)[rg] x2 n8 g1 b1 r4",
+        "bl-e x2 n64 g2 b5",
+        "blrn-e(r=2)[rg+u] x3 n64 g2 b5",
+        "blrxn(r=2,g=4)[rb] x2 n16 g1 b1",
+        "bleff(r=2)[rg] x2 n16 g1 b1 int8",
+        "bls1(r=2,g=4)[rg] x2 n16 g1 b1",
+        "blclc(g1=8,g2=2)[rg] x2 n16 g1 b1",
+        "ST-bls2-e[rg+u] x4 n16 g1 b1 r1",
+        "blm2(e=3)[rg] x2 n16 g1 b1",
     ],
 )
 def test_prints_what_it_parsed(text: str) -> None:
@@ -23,6 +31,9 @@ def test_the_papers_names_stand_for_its_full_networks() -> None:
     assert (spec.n, spec.groups, spec.blocks, spec.scale, spec.attention) == (64, 2, 5, 2, True)
     assert spec.unit["r"] == 2
     assert parse_spec("ST-bl").precision is Precision.TERNARY
+    assert parse_spec("blrxn(r=2)") == parse_spec("blrxn(g=4)") == parse_spec("blrxn")
+    assert parse_spec("bl-e[rg+u]") == parse_spec("bl-e[rb]") == parse_spec("bl-e")
+    assert dict(parse_spec("blclc").unit.args) == {"g1": 32, "g2": 2}
 
 
 @pytest.mark.parametrize(
@@ -39,6 +50,13 @@ def test_the_papers_names_stand_for_its_full_networks() -> None:
         ("blrn(r=0)", "r=0"),
         ("blrn(r=3) n16", "r=3"),
         ("bl[up]", "up"),
+        ("blrxn n12", "g=4"),
+        ("bls1 n12", "g=4"),
+        ("blclc n16", "g1=32"),
+        ("blclc(g1=3,g2=2) n9", "g2=2"),
+        ("bls2 n9", "even"),
+        ("blm1[rg+u]", "blm1-e"),
+        ("bl-e direct", "direct"),
         ("bl n0", "n0"),
         ("bl b0", "b0"),
     ],

@@ -13,7 +13,7 @@ from hwsr.quant.quantizers import (
     Uint8Act,
 )
 from hwsr.quant.spconv import DepthwiseSPConv, SPConv
-from hwsr.zoo.layers import AddConstant, value
+from hwsr.zoo.layers import AddConstant, Kernel, same_padding, value
 
 
 class Int8Layers:
@@ -22,12 +22,12 @@ class Int8Layers:
     def __init__(self, per_channel: bool = True) -> None:
         self.weight_quant = Int8WeightPerChannelFixedPoint if per_channel else Int8WeightPerTensorFixedPoint
 
-    def conv(self, c_in: int, c_out: int, kernel: int = 3, groups: int = 1, bias: bool = True) -> nn.Module:
+    def conv(self, c_in: int, c_out: int, kernel: Kernel = 3, groups: int = 1, bias: bool = True) -> nn.Module:
         return QuantConv2d(
             c_in,
             c_out,
             kernel,
-            padding=kernel // 2,
+            padding=same_padding(kernel),
             groups=groups,
             bias=bias,
             weight_quant=self.weight_quant,
@@ -66,11 +66,10 @@ class TernaryLayers(Int8Layers):
         super().__init__()
         self.ratio = ratio
 
-    def conv(self, c_in: int, c_out: int, kernel: int = 3, groups: int = 1, bias: bool = True) -> nn.Module:
+    def conv(self, c_in: int, c_out: int, kernel: Kernel = 3, groups: int = 1, bias: bool = True) -> nn.Module:
         if groups == c_in == c_out and not bias:
             return DepthwiseSPConv(c_in, kernel)
-        assert groups == 1, "no unit has another grouped convolution"
-        return SPConv(c_in, c_out, kernel, self.ratio * c_out, bias)
+        return SPConv(c_in, c_out, kernel, self.ratio * c_out, bias, groups)
 
 
 class Sigmoid(nn.Module):

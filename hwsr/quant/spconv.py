@@ -15,25 +15,38 @@ from hwsr.quant.quantizers import (
     TernaryWeightUnitScale,
     ternary_magnitude,
 )
+from hwsr.zoo.layers import Kernel, same_padding
 
 
 class SPConv(nn.Module):
-    """SP-conv: grid tensor (N, c_in, H, W) -> accumulators (N, c_out, H, W).
+    """SP-conv: grid tensor (N, c_in, H, W) -> accumulators (N, c_out, H, W). In groups, one SP-conv a group.
 
     The magnitude of the first ternary weights is folded into the factors, which are 8-bit integers with a
     power-of-two scale each; the products are put back on an 8-bit grid before the second convolution.
     """
 
-    def __init__(self, c_in: int, c_out: int, kernel: int, hidden: int, bias: bool) -> None:
+    def __init__(self, c_in: int, c_out: int, kernel: Kernel, hidden: int, bias: bool, groups: int = 1) -> None:
         super().__init__()
         self.first = QuantConv2d(
-            c_in, hidden, kernel, padding=kernel // 2, bias=False, weight_quant=TernaryWeightUnitScale
+            c_in,
+            hidden,
+            kernel,
+            padding=same_padding(kernel),
+            groups=groups,
+            bias=False,
+            weight_quant=TernaryWeightUnitScale,
         )
         self.factor = nn.Parameter(torch.ones(hidden))
         self.factor_quant = FactorQuant()
         self.grid = QuantIdentity(act_quant=Int8Act, return_quant_tensor=True)
         self.second = QuantConv2d(
-            hidden, c_out, 1, bias=bias, weight_quant=TernaryWeight, bias_quant=Int32Bias if bias else None
+            hidden,
+            c_out,
+            1,
+            groups=groups,
+            bias=bias,
+            weight_quant=TernaryWeight,
+            bias_quant=Int32Bias if bias else None,
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -43,13 +56,13 @@ class SPConv(nn.Module):
 class DepthwiseSPConv(nn.Module):
     """Depthwise SP-conv with r = c_out: its 1x1 would mix each channel with itself alone, so it is left out."""
 
-    def __init__(self, channels: int, kernel: int) -> None:
+    def __init__(self, channels: int, kernel: Kernel) -> None:
         super().__init__()
         self.first = QuantConv2d(
             channels,
             channels,
             kernel,
-            padding=kernel // 2,
+            padding=same_padding(kernel),
             groups=channels,
             bias=False,
             weight_quant=TernaryWeightUnitScale,

@@ -8,12 +8,21 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+# Kernel size: one side of a square, or (height, width).
+Kernel = int | tuple[int, int]
+
+
+def same_padding(kernel: Kernel) -> Kernel:
+    """The zero padding that keeps the size; kernels are odd."""
+    return kernel // 2 if isinstance(kernel, int) else (kernel[0] // 2, kernel[1] // 2)
 
 
 class Layers(Protocol):
     """Makes the layers of one arithmetic. Every method returns a module of one input."""
 
-    def conv(self, c_in: int, c_out: int, kernel: int = 3, groups: int = 1, bias: bool = True) -> nn.Module:
+    def conv(self, c_in: int, c_out: int, kernel: Kernel = 3, groups: int = 1, bias: bool = True) -> nn.Module:
         """Convolution, stride 1, size kept; grid -> accumulators."""
 
     def pooled_conv(self, c_in: int, c_out: int) -> nn.Module:
@@ -41,8 +50,8 @@ class Layers(Protocol):
 class FloatLayers:
     """torch's layers; every grid is the reals."""
 
-    def conv(self, c_in: int, c_out: int, kernel: int = 3, groups: int = 1, bias: bool = True) -> nn.Module:
-        return nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2, groups=groups, bias=bias)
+    def conv(self, c_in: int, c_out: int, kernel: Kernel = 3, groups: int = 1, bias: bool = True) -> nn.Module:
+        return nn.Conv2d(c_in, c_out, kernel, padding=same_padding(kernel), groups=groups, bias=bias)
 
     def pooled_conv(self, c_in: int, c_out: int) -> nn.Module:
         return nn.Conv2d(c_in, c_out, 1)
@@ -96,6 +105,30 @@ class GlobalMean(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         total = torch.sum(x, (2, 3), keepdim=True)
         return total * reciprocal(int(x.shape[2]) * int(x.shape[3]))
+
+
+class Shuffle(nn.Module):
+    """Pixel shuffle by `factor`."""
+
+    def __init__(self, factor: int) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.pixel_shuffle(x, self.factor)
+
+
+class ChannelShuffle(nn.Module):
+    """Channel (g, i) of `groups` groups becomes channel (i, g): what follows in groups sees every group."""
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, channels, height, width = (int(size) for size in x.shape)
+        split = x.reshape(batch, self.groups, channels // self.groups, height, width)
+        return split.transpose(1, 2).reshape(batch, channels, height, width)
 
 
 def value(x: Tensor) -> Tensor:

@@ -5,7 +5,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hwsr.spec import ModelSpec, Unit
-from hwsr.zoo.layers import GlobalMean, Layers, value
+from hwsr.zoo.erum import ERUM
+from hwsr.zoo.layers import GlobalMean, Layers, Shuffle, value
 from hwsr.zoo.units import make_unit
 
 
@@ -59,7 +60,7 @@ def make_body(layers: Layers, spec: ModelSpec) -> nn.Module:
         return ResidualBlock(layers, spec.unit, spec.n, spec.attention)
 
     def close() -> nn.Module:
-        return make_unit(layers, spec.unit if spec.place == "rg" else Unit(), spec.n)
+        return make_unit(layers, Unit() if spec.place == "rb" else spec.unit, spec.n)
 
     if spec.groups == 0:
         return nn.Sequential(*[block() for _ in range(spec.blocks)])
@@ -67,24 +68,16 @@ def make_body(layers: Layers, spec: ModelSpec) -> nn.Module:
     return Skip(layers, nn.Sequential(*groups), close())
 
 
-class Shuffle(nn.Module):
-    """Pixel shuffle by `factor`."""
-
-    def __init__(self, factor: int) -> None:
-        super().__init__()
-        self.factor = factor
-
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.pixel_shuffle(x, self.factor)
-
-
 def make_upsampler(layers: Layers, spec: ModelSpec) -> nn.Sequential:
-    """Features -> RGB residual at the full size: conv and shuffle a stage, then the tail; or `direct`."""
+    """Features -> RGB residual at the full size: conv and shuffle or ERUM a stage, then the tail; or `direct`."""
     if spec.direct:
         return nn.Sequential(layers.conv(spec.n, 3 * spec.scale**2), layers.residual(), Shuffle(spec.scale))
     stages: list[nn.Module] = []
     for factor in (2, 2) if spec.scale == 4 else (spec.scale,):
-        stages += [layers.conv(spec.n, spec.n * factor**2), layers.requantize(), Shuffle(factor)]
+        if spec.erum:
+            stages.append(ERUM(layers, spec.unit if spec.place == "rg+u" else Unit(), spec.n, factor))
+        else:
+            stages += [layers.conv(spec.n, spec.n * factor**2), layers.requantize(), Shuffle(factor)]
     return nn.Sequential(*stages, layers.conv(spec.n, 3), layers.residual())
 
 
