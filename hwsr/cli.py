@@ -226,6 +226,35 @@ def compare(
     console.print(f"wrote {out}")
 
 
+@app.command("count")
+def count_command(
+    spec: Annotated[str, typer.Argument(help="the network, for example 'blm1-e[rg+u] x3'")],
+    json: JsonOption = None,
+) -> None:
+    """Count parameters, Mult-Adds, multiplications and additions of every layer for a 1280x720 output."""
+    from hwsr.quant import build
+    from hwsr.spec import parse_spec
+    from hwsr.tables import count_json, render_count
+    from hwsr.zoo.accounting import count
+
+    parsed = parse_spec(spec)
+    cost = count(build(parsed))
+    console.print(render_count(parsed, cost))
+    _write(json, count_json(parsed, cost))
+
+
+@app.command()
+def tables(json: JsonOption = None) -> None:
+    """Reprint the paper's tables: its figures, ours, and the difference."""
+    from hwsr.tables import our_tables, render_tables
+
+    with console.status("counting"):
+        ours = our_tables()
+    for table in render_tables(ours):
+        console.print(table)
+    _write(json, ours)
+
+
 @app.command()
 def summary(
     folder: Annotated[Path, typer.Argument(help="run folder that holds the figures of the other commands")],

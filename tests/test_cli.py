@@ -189,3 +189,20 @@ def test_sizes_are_width_by_height() -> None:
     for text in ("320", "0x5", "axb", "5x-1", "1000000x1"):
         with pytest.raises(HwsrError, match="not a size"):
             parse_size(text)
+
+
+def test_count_writes_every_layer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert hwsr(monkeypatch, "count", "blm1-e[rg+u] x2 n8 g1 b1", "--json", tmp_path / "count.json") == 0
+    figures = json.loads((tmp_path / "count.json").read_text())
+    assert figures["spec"] == "blm1-e[rg+u] x2 n8 g1 b1"
+    assert figures["mult_adds"] == sum(layer["mult_adds"] for layer in figures["layers"])
+    assert "blm1-e[rg+u]" in capsys.readouterr().out
+
+
+def test_tables_are_written_in_the_papers_layout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert hwsr(monkeypatch, "tables", "--json", tmp_path / "tables.json") == 0
+    figures = json.loads((tmp_path / "tables.json").read_text())
+    assert list(figures) == ["table1", "table2", "table3", "table4", "table5"]
+    assert figures["table1"][0].keys() >= {"model", "scale", "params_k", "mult_adds_g"}

@@ -52,6 +52,9 @@ class SPConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.second(self.grid(scaled(self.first, self.factor, self.factor_quant, x)))
 
+    def operations(self) -> tuple[int, int]:
+        return self.factor.numel(), additions(self.first) + additions(self.second)
+
 
 class DepthwiseSPConv(nn.Module):
     """Depthwise SP-conv with r = c_out: its 1x1 would mix each channel with itself alone, so it is left out."""
@@ -72,6 +75,14 @@ class DepthwiseSPConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return scaled(self.first, self.factor, self.factor_quant, x)
+
+    def operations(self) -> tuple[int, int]:
+        return self.factor.numel(), additions(self.first)
+
+
+def additions(conv: QuantConv2d) -> int:
+    """Additions that a pixel of a ternary convolution takes: one less than it has inputs, for every output."""
+    return conv.weight.numel() - conv.out_channels
 
 
 def scaled(conv: QuantConv2d, factor: Tensor, quantize: FactorQuant, x: Tensor) -> Tensor:

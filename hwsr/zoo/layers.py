@@ -4,7 +4,7 @@ A unit or block is written once, over these. Between layers flow tensors on a gr
 which a `relu` or `requantize` puts back on a grid (in float both grids are the reals).
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +45,14 @@ class Layers(Protocol):
 
     def image_out(self) -> nn.Module:
         """Grid around mid-grey -> image."""
+
+
+@runtime_checkable
+class SumProduct(Protocol):
+    """A layer of ternary convolutions around one factor a hidden channel (SP-conv)."""
+
+    def operations(self) -> tuple[int, int]:
+        """Multiplications (one a factor) and additions that one output pixel takes."""
 
 
 class FloatLayers:
