@@ -10,6 +10,9 @@ from hwsr.errors import HwsrError
 from hwsr.ir.graph import (
     Add,
     ChannelMul,
+    ChannelShuffle,
+    ChannelSlice,
+    Concat,
     Conv,
     Input,
     IntArray,
@@ -110,6 +113,17 @@ def infer(node: Node, inputs: list[Tensor], frame: tuple[int, int]) -> Tensor:
                 raise HwsrError(f"node '{node.name}': {inputs[0].channels} channels do not shuffle by {node.factor}")
             channels = inputs[0].channels // node.factor**2
             return replace(inputs[0], channels=channels, upscale=inputs[0].upscale * node.factor)
+        case ChannelShuffle():
+            if node.groups < 1 or inputs[0].channels % node.groups:
+                raise HwsrError(f"node '{node.name}': {inputs[0].channels} channels do not fit {node.groups} groups")
+            return inputs[0]
+        case ChannelSlice():
+            if not 0 <= node.start < node.stop <= inputs[0].channels:
+                wanted = f"channels {node.start} to {node.stop}"
+                raise HwsrError(f"node '{node.name}': takes {wanted} of {inputs[0].channels}")
+            return replace(inputs[0], channels=node.stop - node.start)
+        case Concat():
+            return _infer_concat(node, inputs)
         case Upsample():
             return replace(inputs[0], upscale=inputs[0].upscale * node.factor)
     raise HwsrError(f"node '{node.name}': {type(node).__name__} is not an IntGraph operation")
@@ -151,6 +165,15 @@ def _infer_add(node: Add, a: Tensor, b: Tensor) -> Tensor:
     up_a, up_b = frac - a.type.frac, frac - b.type.frac
     ends = [(a.lo << up_a) + (b.lo << up_b), (a.hi << up_a) + (b.hi << up_b)]
     return _ranged(node, replace(a, radius=max(a.radius, b.radius)), ends, frac)
+
+
+def _infer_concat(node: Concat, inputs: list[Tensor]) -> Tensor:
+    if len({(x.upscale, x.pooled) for x in inputs}) != 1:
+        raise HwsrError(f"node '{node.name}': joins tensors of different sizes")
+    frac = max(x.type.frac for x in inputs)
+    ends = [end << (frac - x.type.frac) for x in inputs for end in (x.lo, x.hi)]
+    joined = replace(inputs[0], channels=sum(x.channels for x in inputs), radius=max(x.radius for x in inputs))
+    return _ranged(node, joined, ends, frac)
 
 
 def _infer_channel_mul(node: ChannelMul, x: Tensor, attention: Tensor) -> Tensor:

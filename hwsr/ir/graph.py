@@ -126,6 +126,26 @@ class PixelShuffle(Node):
 
 
 @dataclass(frozen=True, eq=False)
+class ChannelShuffle(Node):
+    """Channel (g, i) of `groups` groups becomes channel (i, g)."""
+
+    groups: int
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelSlice(Node):
+    """Channels start <= c < stop."""
+
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, eq=False)
+class Concat(Node):
+    """The channels of every input, in order; exact on the finest of their grids."""
+
+
+@dataclass(frozen=True, eq=False)
 class Upsample(Node):
     """Nearest neighbour: (C, H, W) -> (C, sH, sW)."""
 

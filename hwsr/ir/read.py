@@ -15,6 +15,9 @@ from hwsr.ir.constants import QuantizedConstant, dyadic_constant, power_of_two, 
 from hwsr.ir.graph import (
     Add,
     ChannelMul,
+    ChannelShuffle,
+    ChannelSlice,
+    Concat,
     Conv,
     Input,
     IntGraph,
@@ -58,6 +61,7 @@ class _Reader:
         self.constants = {item.name: _array(item) for item in graph.initializer}
         self.quantized: dict[str, QuantizedConstant] = {}
         self.pending: dict[str, tuple[str, str]] = {}  # Relu and Sigmoid wait for the Quant that follows them
+        self.shuffling: dict[str, tuple[str, int, bool]] = {}  # source, groups, transposed: until shaped back
         self.alias: dict[str, str] = {}
         self.nodes: list[Node] = []
         self.tensors: dict[str, Tensor] = {}
@@ -107,12 +111,26 @@ class _Reader:
                 if attributes.get("mode", b"DCR") != b"CRD":
                     raise HwsrError(f"node '{label}': DepthToSpace must have mode CRD (torch's pixel shuffle)")
                 self._emit(node, PixelShuffle(self._name(label), self._sources(node, label), attributes["blocksize"]))
+            case "Reshape":
+                self._reshape(node, label)
+            case "Transpose":
+                source, groups, transposed = self.shuffling.get(node.input[0], ("", 0, True))
+                if transposed or list(attributes.get("perm", [])) != [0, 2, 1, 3, 4]:
+                    raise HwsrError(f"node '{label}': Transpose is supported only inside a channel shuffle")
+                self.shuffling[node.output[0]] = (source, groups, True)
+            case "Slice":
+                self._slice(node, label)
+            case "Concat":
+                if attributes.get("axis") not in (1, -3):
+                    raise HwsrError(f"node '{label}': only a Concat of channels (axis 1) is supported")
+                self._emit(node, Concat(self._name(label), self._sources(node, label)))
             case "Resize":
                 self._resize(node, label, attributes)
             case other:
                 raise HwsrError(
                     f"node '{label}': operation {other} is not supported; known are Quant, Conv, Relu, Sigmoid, Mul, "
-                    "Add, Sub, ReduceSum, DepthToSpace (CRD), Resize (nearest)"
+                    "Add, Sub, ReduceSum, DepthToSpace (CRD), Resize (nearest), Slice and Concat of channels, and the "
+                    "Reshape, Transpose, Reshape of a channel shuffle"
                 )
 
     def _identity(self, node: onnx.NodeProto) -> None:
@@ -213,6 +231,30 @@ class _Reader:
         if sorted(int(axis) % 4 for axis in axes.flat) != [2, 3] or not attributes.get("keepdims", 1):
             raise HwsrError(f"node '{label}': only sums over height and width that keep their axes are supported")
         self._emit(node, SpatialSum(self._name(label), (self._source(node.input[0], label),)))
+
+    def _reshape(self, node: onnx.NodeProto, label: str) -> None:
+        """The first or the last node of a channel shuffle: (1, g, C/g, H, W), transposed, and back."""
+        source, groups, transposed = self.shuffling.get(node.input[0], ("", 0, False))
+        source = source or self._source(node.input[0], label)
+        channels, factor = self.tensors[source].channels, self.tensors[source].upscale
+        size = [side * factor for side in self.frame]
+        shape = [int(side) for side in self._constant(node.input[1], label).flat]
+        if transposed and shape == [1, channels, *size]:
+            self._emit(node, ChannelShuffle(self._name(label), (source,), groups))
+        elif not groups and len(shape) == 5 and shape[1] > 0 and shape == [1, shape[1], channels // shape[1], *size]:
+            self.shuffling[node.output[0]] = (source, shape[1], False)
+        else:
+            raise HwsrError(f"node '{label}': Reshape to {shape} is supported only inside a channel shuffle")
+
+    def _slice(self, node: onnx.NodeProto, label: str) -> None:
+        source = self._source(node.input[0], label)
+        if len(node.input) < 4:
+            raise HwsrError(f"node '{label}': its starts, ends and axes must be inputs; export with opset 10 or later")
+        starts, ends, axes, *steps = (self._constant(name, label).tolist() for name in node.input[1:])
+        if axes != [1] or steps not in ([], [[1]]) or len(starts) != 1 or len(ends) != 1:
+            raise HwsrError(f"node '{label}': only a Slice of channels (axis 1) in steps of 1 is supported")
+        start, stop, _ = slice(starts[0], ends[0]).indices(self.tensors[source].channels)
+        self._emit(node, ChannelSlice(self._name(label), (source,), start, stop))
 
     def _resize(self, node: onnx.NodeProto, label: str, attributes: dict[str, Any]) -> None:
         scales = self._constant(node.input[2], label).astype(np.float64) if len(node.input) == 3 else np.zeros(4)

@@ -73,6 +73,16 @@ def add(a: IntArray, frac_a: int, b: IntArray, frac_b: int) -> IntArray:
     return (a << (grid - frac_a)) + (b << (grid - frac_b))
 
 
+def channel_shuffle(x: IntArray, groups: int) -> IntArray:
+    """Channel (g, i) of `groups` groups becomes channel (i, g)."""
+    return x.reshape(groups, -1, *x.shape[1:]).swapaxes(0, 1).reshape(x.shape)
+
+
+def concat(parts: list[IntArray], fracs: list[int]) -> IntArray:
+    """The channels of every part on the finest of their grids."""
+    return np.concatenate([part << (max(fracs) - frac) for part, frac in zip(parts, fracs, strict=True)])
+
+
 def requantize(x: IntArray, frac: int, to: QType) -> IntArray:
     """saturate(round_half_even(x * 2**(to.frac - frac)))."""
     shift = frac - to.frac

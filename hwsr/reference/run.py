@@ -7,6 +7,9 @@ from hwsr.errors import HwsrError
 from hwsr.ir.graph import (
     Add,
     ChannelMul,
+    ChannelShuffle,
+    ChannelSlice,
+    Concat,
     Conv,
     Input,
     IntArray,
@@ -71,6 +74,12 @@ def evaluate(graph: IntGraph, node: Node, inputs: list[IntArray]) -> IntArray:
             return kernels.spatial_sum(inputs[0])
         case PixelShuffle():
             return kernels.pixel_shuffle(inputs[0], node.factor)
+        case ChannelShuffle():
+            return kernels.channel_shuffle(inputs[0], node.groups)
+        case ChannelSlice():
+            return inputs[0][node.start : node.stop]
+        case Concat():
+            return kernels.concat(inputs, [tensor.type.frac for tensor in of])
         case Upsample():
             return kernels.upsample(inputs[0], node.factor)
     raise HwsrError(f"node '{node.name}': the reference has no kernel for {type(node).__name__}")

@@ -24,6 +24,15 @@ SPECS = [
     "ST-bl x3 n8 g0 b1 noca direct anchor r2",
     "ST-blrn(r=2) x2 n8 g0 b1 r2",
     "ST-blm1 x4 n8 g0 b1 noca direct r1",
+    "blrxn(r=2,g=2) x2 n8 g0 b1 int8",
+    "bleff(r=2) x2 n8 g0 b1 noca direct int8",
+    "bls1(r=2,g=2) x2 n8 g1 b1 noca direct int8",
+    "blclc-e(g1=4,g2=2)[rg+u] x2 n8 g0 b1 noca int8",
+    "bls2-e[rg+u] x3 n8 g0 b1 noca int8t",
+    "blm2 x2 n8 g0 b1 noca direct int8",
+    "bl-e x4 n4 g0 b1 noca int8",
+    "ST-bls2 x2 n8 g0 b1 r1",
+    "ST-bls1(r=2,g=2) x2 n8 g0 b1 noca direct r2",
 ]
 
 
