@@ -72,6 +72,32 @@ class Builder:
         options = {"kernel_shape": list(kernel), "pads": pads, "strides": [1, 1], "group": c_in if depthwise else 1}
         return self.node("Conv", inputs, c_out, **options)
 
+    def grouped(self, x: str, c_out: int, groups: int) -> str:
+        """3x3 convolution in groups."""
+        shape = (c_out, self.channels[x] // groups, 3, 3)
+        weight = self.quant(self.constant(self.rng.integers(-7, 8, shape) * 2.0**-4), 4, True, 2.0**-4, narrow=True)
+        options = {"kernel_shape": [3, 3], "pads": [1] * 4, "strides": [1, 1], "group": groups}
+        return self.node("Conv", [x, weight], c_out, **options)
+
+    def shuffle(self, x: str, groups: int) -> str:
+        """Channel shuffle as torch exports it."""
+        channels, size = self.channels[x], list(self.frame)
+        split = self.indices([1, groups, channels // groups, *size])
+        y = self.node("Reshape", [x, split], channels)
+        y = self.node("Transpose", [y], channels, perm=[0, 2, 1, 3, 4])
+        return self.node("Reshape", [y, self.indices([1, channels, *size])], channels)
+
+    def channel_slice(self, x: str, start: int, stop: int) -> str:
+        bounds = [self.indices([start]), self.indices([stop]), self.indices([1])]
+        return self.node("Slice", [x, *bounds], min(stop, self.channels[x]) - start)
+
+    def split_and_join(self, x: str) -> str:
+        """Some channels kept, the others through a convolution, joined on grids that differ."""
+        cut = self.choose(1, self.channels[x] - 1)
+        kept, other = self.channel_slice(x, 0, cut), self.channel_slice(x, cut, 2**62)
+        made = self.act(self.conv(other, self.choose(1, 4), (3, 3)))
+        return self.node("Concat", [kept, made], cut + self.channels[made], axis=1)
+
     def spconv(self, x: str, c_out: int) -> str:
         hidden = self.choose(1, 4)
         shape = (hidden, self.channels[x], 3, 3)
@@ -90,6 +116,14 @@ class Builder:
         gate = self.quant(self.node("Sigmoid", [gate], channels), 8, False, 2.0**-8)
         return self.node("Mul", [x, gate], channels)
 
+    def moving_block(self, x: str) -> str:
+        """Groups, shuffles, slices and joins of channels."""
+        if self.channels[x] > 1 and self.choose(0, 1):
+            return self.act(self.split_and_join(x))
+        groups = self.choose(2, 3)
+        wide = self.act(self.conv(x, groups * self.choose(1, 3), (1, 1)))
+        return self.act(self.grouped(self.shuffle(wide, groups), groups * self.choose(1, 2), groups))
+
     def block(self, x: str) -> str:
         """A grid tensor from the grid tensor x, of as many channels or another number of them."""
         channels = self.channels[x]
@@ -107,14 +141,17 @@ class Builder:
                 return self.act(self.conv(x, channels, KERNELS[self.choose(0, 3)], depthwise=channels > 1))
 
 
-def random_model(choose: Choose, frame: tuple[int, int]) -> onnx.ModelProto:
-    """A random super-resolution-like network: blocks, then an upscaling by 1 to 3, to 3 channels of uint8."""
+def random_model(choose: Choose, frame: tuple[int, int], moving: bool = True) -> onnx.ModelProto:
+    """A random super-resolution-like network: blocks, then an upscaling by 1 to 3, to 3 channels of uint8.
+
+    moving: with blocks that group and move channels too.
+    """
     builder = Builder(choose, frame)
     pixels = builder.quant("image", 8, False, 2.0**-8)
     x = builder.quant(builder.node("Add", [pixels, builder.constant(-0.5)], 3), 8, True, 2.0**-8)
     y = x
     for _ in range(choose(1, 3)):
-        y = builder.block(y)
+        y = builder.moving_block(y) if moving and choose(0, 2) == 0 else builder.block(y)
     factor = choose(1, 3)
     grid = builder.quant(builder.conv(y, 3 * factor**2, (3, 3)), 8, True, 2.0 ** -choose(6, 8))
     if factor > 1:

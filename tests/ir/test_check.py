@@ -5,7 +5,20 @@ from hypothesis import strategies as st
 
 from hwsr.errors import HwsrError
 from hwsr.ir.check import make_graph, round_half_even
-from hwsr.ir.graph import Add, Conv, Input, Offset, PixelShuffle, QType, Requantize, Scale, SpatialSum
+from hwsr.ir.graph import (
+    Add,
+    ChannelShuffle,
+    ChannelSlice,
+    Concat,
+    Conv,
+    Input,
+    Offset,
+    PixelShuffle,
+    QType,
+    Requantize,
+    Scale,
+    SpatialSum,
+)
 
 IMAGE = Input("image", (), 2, QType(8, False, 8))
 
@@ -58,6 +71,8 @@ def test_radius_counts_each_convolution_at_its_resolution() -> None:
         (conv(np.ones((2, 2, 1, 1), int), [0, 60], [0, 0]), "accumulator needs"),
         (conv(np.zeros((2, 2, 3, 3), int), [0], [0, 0]), "one a channel"),
         (PixelShuffle("conv", ("image",), 2), "do not shuffle"),
+        (ChannelShuffle("conv", ("image",), 3), "do not fit 3 groups"),
+        (ChannelSlice("conv", ("image",), 1, 3), "channels 1 to 3 of 2"),
         (Add("conv", ("image", "nothing")), "'nothing'"),
         (Scale("conv", ("image",), np.array([1]), 8, np.array([0])), "one a channel"),
         (Offset("conv", ("image",), np.array([1, 2, 3]), 0), "one a channel"),
@@ -74,3 +89,15 @@ def test_a_spatial_sum_fixes_the_frame() -> None:
     graph = make_graph([IMAGE, SpatialSum("sum", ("image",))], (5, 6))
     assert graph.fixed_frame
     assert graph.tensors["sum"].hi == 255 * 30
+
+
+def test_concat_holds_every_part_on_the_finest_grid() -> None:
+    fine = Requantize("fine", ("image",), QType(4, True, 10))
+    joined = make_graph([IMAGE, fine, Concat("joined", ("image", "fine"))], (4, 4)).tensors["joined"]
+    assert (joined.channels, joined.type.frac, joined.lo, joined.hi) == (4, 10, 0, 4 * 255)
+
+
+def test_concat_of_two_sizes_is_refused() -> None:
+    total = SpatialSum("total", ("image",))
+    with pytest.raises(HwsrError, match="'joined': joins tensors of different sizes"):
+        make_graph([IMAGE, total, Concat("joined", ("image", "total"))], (4, 4))

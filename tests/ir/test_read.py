@@ -122,6 +122,29 @@ def test_unsupported_operation(tmp_path: Path, model: onnx.ModelProto) -> None:
     refused(model, tmp_path, "ConvTranspose is not supported")
 
 
+@pytest.mark.parametrize(
+    ("kind", "attribute", "value", "words"),
+    [("Transpose", "perm", [0, 1, 2, 4, 3], "inside a channel shuffle"), ("Concat", "axis", 2, "Concat of channels")],
+)
+def test_channels_moved_in_another_way(tmp_path: Path, kind: str, attribute: str, value: object, words: str) -> None:
+    rng = np.random.default_rng(0)
+    models = (random_model(lambda lo, hi: int(rng.integers(lo, hi + 1)), (5, 5)) for _ in range(100))
+    model = next(model for model in models if any(node.op_type == kind for node in model.graph.node))
+    node = node_of(model, kind)
+    del node.attribute[:]
+    node.attribute.append(helper.make_attribute(attribute, value))
+    refused(model, tmp_path, words)
+
+
+def test_a_reshape_that_is_no_shuffle(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    models = (random_model(lambda lo, hi: int(rng.integers(lo, hi + 1)), (5, 5)) for _ in range(100))
+    model = next(model for model in models if any(node.op_type == "Reshape" for node in model.graph.node))
+    item = next(item for item in model.graph.initializer if item.name == node_of(model, "Reshape").input[1])
+    item.CopyFrom(numpy_helper.from_array(np.array([1, -1, 1, 5, 5]), item.name))
+    refused(model, tmp_path, "Reshape to")
+
+
 def test_depth_to_space_in_the_other_order(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     model = random_model(lambda lo, hi: 2 if (lo, hi) == (1, 3) else int(rng.integers(lo, hi + 1)), (5, 5))

@@ -4,11 +4,13 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsr.ir.graph import Conv, IntArray, QType
 from hwsr.reference import kernels
+from hwsr.zoo.layers import ChannelShuffle
 
 FRACS = st.integers(-4, 12)
 
@@ -85,3 +87,15 @@ def test_pixel_shuffle_is_torchs() -> None:
     x = np.arange(2 * 9 * 4 * 5).reshape(18, 4, 5)
     expected = torch.nn.functional.pixel_shuffle(torch.from_numpy(x)[None], 3)[0].numpy()
     assert np.array_equal(kernels.pixel_shuffle(x, 3), expected)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3, 6])
+def test_channel_shuffle_is_the_zoos(groups: int) -> None:
+    x = np.arange(6 * 2 * 3).reshape(6, 2, 3)
+    wanted = ChannelShuffle(groups)(torch.from_numpy(x)[None])[0].numpy()
+    assert np.array_equal(kernels.channel_shuffle(x, groups), wanted)
+
+
+def test_concat_puts_every_part_on_the_finest_grid() -> None:
+    parts = [np.array([[[3]]]), np.array([[[-5]], [[1]]])]
+    assert kernels.concat(parts, [2, 4]).flatten().tolist() == [12, -5, 1]
