@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from hwsr.errors import HwsrError
 from hwsr.estimate import conv
 from hwsr.estimate.conv import Backend, ConvLayer, Products
 from hwsr.estimate.resources import Resources, fifo, luts, memory
@@ -93,7 +94,12 @@ Cost = tuple[Counts, int, Resources]
 
 
 def estimate_layer(node: Node, site: Site, requantize: Requantize | None, depths: Mapping[Edge, int]) -> Layer:
-    """One stage. `requantize`: the one fused into it; depths: words of the streams, by edge."""
+    """One stage. `requantize`: the one fused into it; depths: words of the streams, by edge.
+
+    Raises HwsrError for an operation that no hardware stage is known of.
+    """
+    if type(node) not in _LAWS:
+        raise HwsrError(f"node '{node.name}': {type(node).__name__} has no hardware stage to estimate yet")
     counts, cycles, taken = _LAWS[type(node)](node, site)
     channels, _, _ = site.shape(node.name)
     if requantize:
