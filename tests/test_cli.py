@@ -189,3 +189,17 @@ def test_sizes_are_width_by_height() -> None:
     for text in ("320", "0x5", "axb", "5x-1", "1000000x1"):
         with pytest.raises(HwsrError, match="not a size"):
             parse_size(text)
+
+
+@pytest.mark.parametrize("clock", ["0", "-5", "nan", "inf"])
+def test_clocks_that_are_none(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, model: Path, tmp_path: Path, clock: str
+) -> None:
+    for words in (["hls", model, "--out", tmp_path / "p"], ["estimate", model]):
+        refused(capsys, monkeypatch, [*words, f"--clock={clock}"], "MHz")
+    assert not (tmp_path / "p").exists()
+
+
+def test_an_error_of_our_own_is_not_taken_for_a_mismatch(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
+    monkeypatch.setattr("hwsr.engines.read_qonnx", lambda path: 1 // 0)
+    assert hwsr(monkeypatch, "estimate", model) == 70
