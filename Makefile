@@ -32,15 +32,8 @@ $(VENV)/.ready: pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@
 
-# One model a folder: trained, exported, lowered.
 $(RUN)/model.safetensors: | $(VENV)/.ready
 	$(HWSR) train "$(NET)" --out "$(RUN)" $(TRAIN_OPTIONS) --json "$(RUN)/train.json"
-
-$(RUN)/model.onnx: $(RUN)/model.safetensors
-	$(HWSR) export "$(RUN)" --frame $(FRAME)
-
-$(PROJECT)/hwsr.json: $(RUN)/model.onnx
-	$(HWSR) hls "$(RUN)" --out "$(PROJECT)" --backend $(BACKEND) --clock $(CLOCK)
 
 train-ternary: setup
 	@$(MAKE) --no-print-directory train NET="$(or $(SPEC),$(TERNARY_SPEC))"
@@ -54,14 +47,17 @@ train: setup
 	$(HWSR) export "$(RUN)" --frame $(FRAME)
 	$(HWSR) eval "$(RUN)" --engine reference --json "$(RUN)/eval.json"
 
-export: $(RUN)/model.onnx
+# Training is kept; what follows takes seconds and is made anew, so that FRAME, BACKEND and CLOCK always count.
+export: $(RUN)/model.safetensors
+	$(HWSR) export "$(RUN)" --frame $(FRAME)
 
-hls: $(PROJECT)/hwsr.json
+hls: export
+	$(HWSR) hls "$(RUN)" --out "$(PROJECT)" --backend $(BACKEND) --clock $(CLOCK)
 
-csim: $(PROJECT)/hwsr.json
-	$(HWSR) csim "$(PROJECT)" -m "$(RUN)" --json "$(RUN)/csim.json"
+csim: hls
+	$(HWSR) csim "$(PROJECT)" -m "$(RUN)" $(foreach image,$(IMAGES),--image "$(image)") --json "$(RUN)/csim.json"
 
-estimate: $(RUN)/model.onnx
+estimate: export
 	$(HWSR) estimate "$(RUN)" --device $(DEVICE) --clock $(CLOCK) --backend $(BACKEND) --json "$(RUN)/estimate.json"
 
 # The whole way, on the photographs that the scikit-image and scikit-learn wheels carry.
@@ -86,4 +82,4 @@ lint: setup
 	$(BIN)/mypy
 
 clean:
-	rm -rf runs build $(filter-out hls_projects/README.md,$(wildcard hls_projects/*))
+	rm -rf runs build $(filter-out hls_projects/README.md,$(wildcard hls_projects/* hls_projects/.[a-z]*))

@@ -4,7 +4,6 @@ python -m benchmarks.reference --json runs/bench.json
 """
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 
 from hwsr.export.qonnx import execute, export_qonnx
+from hwsr.files import write_json
 from hwsr.ir.read import read_qonnx
 from hwsr.quant import build, calibrate
 from hwsr.reference.run import run
@@ -50,15 +50,15 @@ def measure(text: str) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path)
+    target = parser.parse_args().json
     rows = [measure(text) for text in SPECS]
     for row in rows:
         print(
             f"{row['spec']}: reference {row['reference_s']:.2f} s, qonnx executor {row['qonnx_s']:.2f} s, "
             f"{row['times_faster']:.1f} times as fast ({FRAME[1]}x{FRAME[0]} frame)"
         )
-    target = parser.parse_args().json
     if target:
-        target.write_text(json.dumps(rows, indent=2) + "\n")
+        write_json(target, rows)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import re
 import sys
+import traceback
 import warnings
 from dataclasses import asdict, replace
 from enum import StrEnum
@@ -15,8 +16,9 @@ from hwsr.engines import Engine
 from hwsr.errors import HwsrError, Interrupted
 from hwsr.files import write_json
 
-# Exit codes: 0 done, 1 a comparison found a mismatch, 2 bad input or environment, 130 interrupted.
-MISMATCH, BAD_INPUT, INTERRUPTED = 1, 2, 130
+# Exit codes: 0 done, 1 a comparison found a mismatch, 2 bad input or environment, 70 an error in hwsr itself (with its
+# traceback), 130 interrupted.
+MISMATCH, BAD_INPUT, INTERNAL, INTERRUPTED = 1, 2, 70, 130
 
 
 class Backend(StrEnum):
@@ -47,12 +49,12 @@ def train(
     spec: Annotated[str, typer.Argument(help="the network, for example 'ST-bl x2 n16 g0 b3 noca anchor direct r1'")],
     out: Annotated[Path, typer.Option(help="folder for weights, card, checkpoint and log")],
     data: DataOption = None,
-    steps: Annotated[int, typer.Option(help="updates, float warm-up included")] = 2000,
+    steps: Annotated[int, typer.Option(min=2, help="updates, float warm-up included")] = 2000,
     rate: Annotated[float, typer.Option(help="peak learning rate")] = 2e-3,
-    batch: Annotated[int, typer.Option(help="patches a step")] = 16,
-    patch: Annotated[int, typer.Option(help="patch size in low-resolution pixels")] = 32,
-    seed: Annotated[int, typer.Option(help="decides initial weights and every batch")] = 0,
-    every: Annotated[int, typer.Option(help="steps from one validation and checkpoint to the next")] = 500,
+    batch: Annotated[int, typer.Option(min=1, help="patches a step")] = 16,
+    patch: Annotated[int, typer.Option(min=4, help="patch size in low-resolution pixels")] = 32,
+    seed: Annotated[int, typer.Option(min=0, help="decides initial weights and every batch")] = 0,
+    every: Annotated[int, typer.Option(min=1, help="steps from one validation and checkpoint to the next")] = 500,
     resume: Annotated[bool, typer.Option(help="go on from the checkpoint in --out")] = False,
     json: JsonOption = None,
 ) -> None:
@@ -112,7 +114,7 @@ def hls(
             lambda tile: run(graph, tile),
             backend,
             part or DEFAULT_PART,
-            1000 / clock,
+            1000 / check_clock(clock),
             reuse_factor,
         )
     console.print(f"wrote {out}: {len(project.manifest.layers)} stages, {project.manifest.frames} test frames")
@@ -160,7 +162,7 @@ def estimate(
     built = graph if graph.fixed_frame else replace(graph, frame=size)
     reuse = graph.scale**2 if reuse_factor is None else reuse_factor
     law: Literal["vitis", "vivado"] = "vitis" if backend is Backend.VITIS else "vivado"
-    design = estimate_design(built, find_device(device), clock, size, reuse, law, depths(built))
+    design = estimate_design(built, find_device(device), check_clock(clock), size, reuse, law, depths(built))
     console.print(render(design))
     _write(json, as_json(design))
 
@@ -274,6 +276,13 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(found[2]), int(found[1])
 
 
+def check_clock(mhz: float) -> float:
+    """A clock in MHz that is one. Raises HwsrError."""
+    if not 1 <= mhz <= 2000:
+        raise HwsrError(f"a clock of {mhz:g} MHz; give 1 to 2000")
+    return mhz
+
+
 def _write(path: Path | None, value: Any) -> None:
     if path:
         write_json(path, value)
@@ -288,6 +297,15 @@ def main() -> None:
     except HwsrError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(BAD_INPUT)
+    except OSError as error:
+        print(f"error: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
     except Interrupted as stop:
         print(stop, file=sys.stderr)
         sys.exit(INTERRUPTED)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except Exception:
+        traceback.print_exc()
+        sys.exit(INTERNAL)

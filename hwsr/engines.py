@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hwsr.errors import HwsrError
 from hwsr.hls.csim import upscale as csim_upscale
 from hwsr.hls.project import Project, graph_hash, load_project
+from hwsr.ir.check import check_image_network
 from hwsr.ir.graph import IntGraph
 from hwsr.ir.read import read_qonnx
 from hwsr.ir.tiling import Tiling, default_tiling, run_tiled
@@ -41,7 +42,9 @@ def model_graph(model: Path) -> IntGraph:
     path = model / "model.onnx" if model.is_dir() else model
     if not path.is_file():
         raise HwsrError(f"{path}: no such file; export the model first (hwsr export {model})")
-    return read_qonnx(path)
+    graph = read_qonnx(path)
+    check_image_network(graph)
+    return graph
 
 
 def make_upscaler(engine: Engine, model: Path, project: Path | None = None) -> tuple[Upscaler, int]:

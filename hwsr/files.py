@@ -15,10 +15,12 @@ from hwsr.errors import HwsrError
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends without an error.
 
-    The temporary name keeps the suffix of `path`, so writers that go by the suffix work.
-    Raises HwsrError when the folder cannot be written to or the disk is full.
+    The temporary name keeps the suffix of `path`, so writers that go by the suffix work. A link is followed.
+    Raises HwsrError when the folder cannot be written to, the disk is full, or `path` is a folder or a device.
     """
-    path = Path(path)
+    path = Path(path).resolve()
+    if path.exists() and not path.is_file():
+        raise HwsrError(f"cannot write {path}: it is not a plain file; choose another name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)

@@ -21,7 +21,7 @@ A spec is the paper's name of the network followed by options, each one word:
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from hwsr.errors import HwsrError
@@ -127,9 +127,6 @@ class ModelSpec:
     def slug(self) -> str:
         """A file name for this spec: its text with everything but letters and digits turned into '_'."""
         return re.sub(r"[^a-z0-9]+", "_", str(self).lower()).strip("_")
-
-    def with_precision(self, precision: Precision, sp_ratio: int = 1) -> "ModelSpec":
-        return replace(self, precision=precision, sp_ratio=sp_ratio)
 
 
 def _check_width(spec: ModelSpec) -> None:

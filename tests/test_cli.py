@@ -206,3 +206,17 @@ def test_tables_are_written_in_the_papers_layout(monkeypatch: pytest.MonkeyPatch
     figures = json.loads((tmp_path / "tables.json").read_text())
     assert list(figures) == ["table1", "table2", "table3", "table4", "table5"]
     assert figures["table1"][0].keys() >= {"model", "scale", "params_k", "mult_adds_g"}
+
+
+@pytest.mark.parametrize("clock", ["0", "-5", "nan", "inf"])
+def test_clocks_that_are_none(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, model: Path, tmp_path: Path, clock: str
+) -> None:
+    for words in (["hls", model, "--out", tmp_path / "p"], ["estimate", model]):
+        refused(capsys, monkeypatch, [*words, f"--clock={clock}"], "MHz")
+    assert not (tmp_path / "p").exists()
+
+
+def test_an_error_of_our_own_is_not_taken_for_a_mismatch(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
+    monkeypatch.setattr("hwsr.engines.read_qonnx", lambda path: 1 // 0)
+    assert hwsr(monkeypatch, "estimate", model) == 70

@@ -16,9 +16,12 @@ from hwsr import __version__
 from hwsr.errors import HwsrError
 from hwsr.files import atomic_path
 from hwsr.spec import Precision
+from hwsr.zoo.layers import reciprocal
 from hwsr.zoo.skeleton import Network
 
 DEFAULT_FRAME = (48, 48)
+# How far the constant that stands for 1 / (H W) may be off.
+MEAN_ERROR = 0.03
 
 
 def export_qonnx(network: Network, path: Path, frame: tuple[int, int] = DEFAULT_FRAME) -> None:
@@ -28,6 +31,12 @@ def export_qonnx(network: Network, path: Path, frame: tuple[int, int] = DEFAULT_
     """
     if network.spec.precision is Precision.FLOAT:
         raise HwsrError(f"'{network.spec}' is a float network; export one with int8 or ST- in its spec")
+    area = frame[0] * frame[1]
+    if network.spec.attention and abs(reciprocal(area) * area - 1) > MEAN_ERROR:
+        raise HwsrError(
+            f"a {frame[1]}x{frame[0]} frame is too large for channel attention, whose mean must be exact in float32; "
+            "export tiles of 64x64 or less"
+        )
     with atomic_path(path) as temporary:
         with warnings.catch_warnings(), torch.no_grad():
             # The tracer warns of every constant that it is meant to see as one.
@@ -64,15 +73,11 @@ def _name(model: onnx.ModelProto, network: Network) -> None:
     onnx.helper.set_model_props(model, {"hwsr.spec": str(network.spec)})
 
 
-def spec_in_file(model: onnx.ModelProto) -> str:
-    """The spec that `export_qonnx` wrote into a model, or ''."""
-    return next((item.value for item in model.metadata_props if item.key == "hwsr.spec"), "")
-
-
 def execute(path: Path, image: np.ndarray) -> np.ndarray:
     """Run a QONNX file in qonnx's own executor: (3, H, W) uint8 -> (3, sH, sW) integers. The independent oracle."""
     model = ModelWrapper(str(path))
     result = execute_onnx(model, {"image": image[None].astype(np.float32) / 256})["upscaled"][0]
     integers = np.rint(result * 256).astype(np.int64)
-    assert np.array_equal(integers / 256, result), "the output of a QONNX network lies on the pixel grid"
+    if not np.array_equal(integers / 256, result):
+        raise HwsrError(f"{path}: its output does not lie on the pixel grid; it must end in a Quant of scale 2^-8")
     return integers

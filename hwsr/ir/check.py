@@ -29,8 +29,11 @@ from hwsr.ir.graph import (
     Upsample,
 )
 
-# numpy's int64 holds every intermediate below this; wider accumulators are refused.
+# numpy's int64 holds every intermediate below these: the width of an accumulator, the shift between two grids.
 MAX_BITS = 62
+MAX_SHIFT = 62
+# No grid of an image network is finer or coarser than 2**-MAX_FRAC or 2**MAX_FRAC.
+MAX_FRAC = 1000
 
 
 def make_graph(nodes: Sequence[Node], frame: tuple[int, int]) -> IntGraph:
@@ -66,6 +69,7 @@ def round_half_even(q: int, shift: int) -> int:
 
 def infer(node: Node, inputs: list[Tensor], frame: tuple[int, int]) -> Tensor:
     """Type, proven range and shape of the tensor that `node` makes of `inputs`. Raises HwsrError naming the node."""
+    _check_grids(node, inputs)
     match node:
         case Input():
             return Tensor(node.type, node.type.lo, node.type.hi, node.channels)
@@ -74,8 +78,9 @@ def infer(node: Node, inputs: list[Tensor], frame: tuple[int, int]) -> Tensor:
         case Scale():
             _fits(node, node.factor, node.factor_bits)
             _per_channel(node, inputs[0], node.factor, node.factor_frac)
-            shifted = align(node.factor, node.factor_frac)
-            ends = [int(f) * end for f in shifted for end in (inputs[0].lo, inputs[0].hi)]
+            shifts = node.factor_frac.max() - node.factor_frac
+            shifted = [int(f) << int(s) for f, s in zip(node.factor, shifts, strict=True)]
+            ends = [f * end for f in shifted for end in (inputs[0].lo, inputs[0].hi)]
             return _ranged(node, inputs[0], ends, inputs[0].type.frac + int(node.factor_frac.max()))
         case Offset():
             _per_channel(node, inputs[0], node.offset)
@@ -109,7 +114,7 @@ def infer(node: Node, inputs: list[Tensor], frame: tuple[int, int]) -> Tensor:
             pooled = replace(inputs[0], pooled=True, upscale=1)
             return _ranged(node, pooled, [inputs[0].lo * count, inputs[0].hi * count], inputs[0].type.frac)
         case PixelShuffle():
-            if inputs[0].pooled or inputs[0].channels % node.factor**2:
+            if node.factor < 1 or inputs[0].pooled or inputs[0].channels % node.factor**2:
                 raise HwsrError(f"node '{node.name}': {inputs[0].channels} channels do not shuffle by {node.factor}")
             channels = inputs[0].channels // node.factor**2
             return replace(inputs[0], channels=channels, upscale=inputs[0].upscale * node.factor)
@@ -125,8 +130,26 @@ def infer(node: Node, inputs: list[Tensor], frame: tuple[int, int]) -> Tensor:
         case Concat():
             return _infer_concat(node, inputs)
         case Upsample():
+            if node.factor < 1:
+                raise HwsrError(f"node '{node.name}': upsamples by {node.factor}; a factor is at least 1")
             return replace(inputs[0], upscale=inputs[0].upscale * node.factor)
     raise HwsrError(f"node '{node.name}': {type(node).__name__} is not an IntGraph operation")
+
+
+def _check_grids(node: Node, inputs: list[Tensor]) -> None:
+    """Raise where a shift from one grid to another would leave int64."""
+    grids = [tensor.type.frac for tensor in inputs]
+    match node:
+        case Conv():
+            grids = list(map(int, node.weight_frac))
+        case Scale():
+            grids = list(map(int, node.factor_frac))
+        case Offset():
+            grids.append(node.offset_frac)
+        case Requantize():
+            grids.append(node.type.frac)
+    if grids and (max(grids) - min(grids) > MAX_SHIFT or max(map(abs, grids)) > MAX_FRAC):
+        raise HwsrError(f"node '{node.name}': its scales lie too far apart (2^-{max(grids)} to 2^-{min(grids)})")
 
 
 def align(values: IntArray, frac: IntArray) -> IntArray:
@@ -136,6 +159,8 @@ def align(values: IntArray, frac: IntArray) -> IntArray:
 
 def _infer_conv(node: Conv, x: Tensor) -> Tensor:
     c_out, c_group, kh, kw = node.weight.shape
+    if c_out < 1:
+        raise HwsrError(f"node '{node.name}': has no output channel")
     if kh % 2 == 0 or kw % 2 == 0:
         raise HwsrError(f"node '{node.name}': kernel {kh}x{kw} is even; only odd kernels keep the size")
     if node.groups < 1 or c_group * node.groups != x.channels or c_out % node.groups:
@@ -181,6 +206,15 @@ def _infer_channel_mul(node: ChannelMul, x: Tensor, attention: Tensor) -> Tensor
         raise HwsrError(f"node '{node.name}': needs a (C, H, W) tensor and a (C, 1, 1) map of as many channels")
     ends = [p * q for p in (x.lo, x.hi) for q in (attention.lo, attention.hi)]
     return _ranged(node, x, ends, x.type.frac + attention.type.frac)
+
+
+def check_image_network(graph: IntGraph) -> None:
+    """Raise HwsrError unless the network takes and makes 8-bit RGB images, pixel q as q / 256."""
+    pixels = QType(8, False, 8)
+    for name in (graph.input.name, graph.output.name):
+        made = graph.tensors[name]
+        if made.type != pixels or made.channels != 3 or made.pooled:
+            raise HwsrError(f"node '{name}': makes {made.channels} channels of {made.type}, an image has 3 of {pixels}")
 
 
 def _ranged(node: Node, like: Tensor, ends: list[int], frac: int) -> Tensor:

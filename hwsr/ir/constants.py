@@ -67,6 +67,8 @@ def dyadic_constant(node: str, values: NDArray, channels: int) -> QuantizedConst
     odd = np.where(integers == 0, 1, integers & -integers)
     trailing = np.log2(odd.astype(np.float64)).astype(np.int64)
     integers, frac = integers >> trailing, np.where(integers == 0, 0, frac - trailing)
+    if (-frac > FACTOR_BITS).any():
+        raise HwsrError(f"node '{node}': its constant {np.abs(flat).max():g} is too large for {FACTOR_BITS} bits")
     # A grid coarser than the integers buys nothing in hardware.
     integers, frac = integers << np.maximum(-frac, 0), np.maximum(frac, 0)
     bits = QType.holding(int(integers.min(initial=-1)), int(integers.max(initial=0)), 0).bits

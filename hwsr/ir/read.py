@@ -1,6 +1,6 @@
 """Reads a QONNX file into an IntGraph. The file is untrusted: everything is checked, nothing is executed."""
 
-from collections import Counter
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from hwsr.errors import HwsrError
-from hwsr.ir.check import infer, make_graph
+from hwsr.ir.check import MAX_BITS, infer, make_graph
 from hwsr.ir.constants import QuantizedConstant, dyadic_constant, power_of_two, quantize_constant
 from hwsr.ir.graph import (
     Add,
@@ -65,12 +65,14 @@ class _Reader:
         self.alias: dict[str, str] = {}
         self.nodes: list[Node] = []
         self.tensors: dict[str, Tensor] = {}
-        self.names: Counter[str] = Counter()
         self.image, self.channels, self.frame = self._input()
 
     def read(self) -> IntGraph:
         for node in self.graph.node:
-            self._read_node(node)
+            try:
+                self._read_node(node)
+            except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
+                raise HwsrError(f"node '{_label(node)}': its inputs or attributes are damaged; export again") from error
         if len(self.graph.output) != 1 or self.graph.output[0].name not in self.alias:
             raise HwsrError("the graph must have one output, made by a Quant node")
         output = self.alias[self.graph.output[0].name]
@@ -88,7 +90,7 @@ class _Reader:
         return inputs[0].name, shape[1], (shape[2], shape[3])
 
     def _read_node(self, node: onnx.NodeProto) -> None:
-        label = node.name or node.output[0]
+        label = _label(node)
         attributes = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
         match node.op_type:
             case "Constant":
@@ -168,6 +170,8 @@ class _Reader:
         if operation == "Sigmoid":
             self._emit(node, _sigmoid(self._name(label), source, self.tensors[source].type, to))
             return
+        if operation == "Relu" and to.signed and to.bits == 1:
+            raise HwsrError(f"node '{label}': one signed bit holds nothing after a Relu")
         if operation == "Relu" and to.signed:
             to = QType(to.bits - 1, False, to.frac)
         source = source or self._source(node.input[0], label)
@@ -200,9 +204,12 @@ class _Reader:
         if not name:
             return np.zeros(len(grid), np.int64)
         bias = self.quantized.get(name) or dyadic_constant(label, self._constant(name, label), len(grid))
-        if bias.values.shape != grid.shape or (bias.values & ((1 << np.maximum(bias.frac - grid, 0)) - 1)).any():
+        if bias.values.shape != grid.shape:
+            raise HwsrError(f"node '{label}': its bias is not one value a channel")
+        exact = [Fraction(int(q)) * Fraction(2) ** int(up) for q, up in zip(bias.values, grid - bias.frac, strict=True)]
+        if any(value.denominator != 1 or abs(value) >= 1 << MAX_BITS for value in exact):
             raise HwsrError(f"node '{label}': its bias does not lie on the grid of its accumulators")
-        return (bias.values << np.maximum(grid - bias.frac, 0)) >> np.maximum(bias.frac - grid, 0)
+        return np.array([int(value) for value in exact], np.int64)
 
     def _mul(self, node: onnx.NodeProto, label: str) -> None:
         constant, source = self._constant_operand(node, label)
@@ -300,8 +307,14 @@ class _Reader:
         parts = [part for part in label.split("/") if part and part not in ("act_quant", "export_handler")]
         kept = [part for part, after in zip(parts, [*parts[1:], ""], strict=True) if not after.startswith(part + ".")]
         name = "".join(char if char.isalnum() else "_" for char in "_".join(kept)).lower() or "node"
-        self.names[name] += 1
-        return name if self.names[name] == 1 else f"{name}_{self.names[name]}"
+        unique, i = name, 1
+        while unique in self.tensors:
+            unique, i = f"{name}_{i + 1}", i + 1
+        return unique
+
+
+def _label(node: onnx.NodeProto) -> str:
+    return node.name or next(iter(node.output), node.op_type)
 
 
 def _sigmoid(name: str, source: str, of: QType, to: QType) -> Table:

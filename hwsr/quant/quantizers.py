@@ -69,9 +69,9 @@ def ternary_magnitude(weight: Tensor) -> Tensor:
     """Mean |w| of each output channel's weights above the threshold: the best scale of its ternary weights."""
     kept = (weight.abs() > ternary_threshold(weight)).to(weight.dtype)
     total = (weight.abs() * kept).flatten(1).sum(1)
-    # A channel of zeros keeps no weight; any positive scale serves it.
     magnitude = total / kept.flatten(1).sum(1).clamp_min(1)
-    return magnitude.clamp_min(torch.finfo(weight.dtype).tiny * 2**20).reshape(-1, *[1] * (weight.dim() - 1))
+    # A channel of zeros keeps no weight; a scale far below the others' would only widen its accumulators.
+    return magnitude.clamp_min(max(float(magnitude.max()) / 2**8, 2.0**-20)).reshape(-1, *[1] * (weight.dim() - 1))
 
 
 class _TernaryQuant(nn.Module):

@@ -68,3 +68,20 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(HwsrError, match="cannot write"):
         export_qonnx(random_network(SPECS[0]), tmp_path / "file" / "model.onnx")
+
+
+def test_a_channel_that_died_in_training_is_exported(tmp_path: Path) -> None:
+    network = random_network("ST-bl x2 n8 g0 b1 noca direct r1")
+    with torch.no_grad():
+        network.body[0].first.second.weight[3] = 0
+        network.body[0].first.first.weight[2] = 0
+    export_qonnx(network, tmp_path / "model.onnx", (9, 11))
+    graph = read_qonnx(tmp_path / "model.onnx")
+    image = np.random.default_rng(0).integers(0, 256, (3, 9, 11))
+    assert np.array_equal(run(graph, image), execute(tmp_path / "model.onnx", image.astype(np.uint8)))
+    assert max(tensor.type.bits for tensor in graph.tensors.values()) <= 32
+
+
+def test_a_frame_too_large_for_an_exact_mean_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(HwsrError, match="320x180"):
+        export_qonnx(random_network(SPECS[0]), tmp_path / "model.onnx", (180, 320))

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwsr.errors import HwsrError
-from hwsr.ir.check import make_graph, round_half_even
+from hwsr.ir.check import check_image_network, make_graph, round_half_even
 from hwsr.ir.graph import (
     Add,
     ChannelShuffle,
@@ -18,6 +18,7 @@ from hwsr.ir.graph import (
     Requantize,
     Scale,
     SpatialSum,
+    Upsample,
 )
 
 IMAGE = Input("image", (), 2, QType(8, False, 8))
@@ -75,6 +76,11 @@ def test_radius_counts_each_convolution_at_its_resolution() -> None:
         (ChannelSlice("conv", ("image",), 1, 3), "channels 1 to 3 of 2"),
         (Add("conv", ("image", "nothing")), "'nothing'"),
         (Scale("conv", ("image",), np.array([1]), 8, np.array([0])), "one a channel"),
+        (Scale("conv", ("image",), np.array([1, 3]), 8, np.array([0, 70])), "too far apart"),
+        (Offset("conv", ("image",), np.array([1, 1]), 80), "too far apart"),
+        (Requantize("conv", ("image",), QType(8, True, 80)), "too far apart"),
+        (Upsample("conv", ("image",), 0), "at least 1"),
+        (PixelShuffle("conv", ("image",), 0), "do not shuffle"),
         (Offset("conv", ("image",), np.array([1, 2, 3]), 0), "one a channel"),
         (Requantize("image", ("image",), QType(8, True, 7)), "two nodes"),
     ],
@@ -101,3 +107,12 @@ def test_concat_of_two_sizes_is_refused() -> None:
     total = SpatialSum("total", ("image",))
     with pytest.raises(HwsrError, match="'joined': joins tensors of different sizes"):
         make_graph([IMAGE, total, Concat("joined", ("image", "total"))], (4, 4))
+
+
+def test_an_image_network_takes_and_makes_8_bit_rgb() -> None:
+    pixels = QType(8, False, 8)
+    image = Input("image", (), 3, pixels)
+    check_image_network(make_graph([image, Requantize("out", ("image",), pixels)], (4, 4)))
+    for to in (QType(8, True, 8), QType(10, False, 8), QType(8, False, 7)):
+        with pytest.raises(HwsrError, match="'out'"):
+            check_image_network(make_graph([image, Requantize("out", ("image",), to)], (4, 4)))

@@ -1,15 +1,20 @@
 """Files that anyone may have made: each is read exactly, or refused with one line that names what is wrong."""
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from hwsr.errors import HwsrError
-from hwsr.ir.graph import Conv, Input, Requantize
-from hwsr.ir.read import read_qonnx
+from hwsr.ir.graph import Conv, Input, QType, Requantize
+from hwsr.ir.read import _sigmoid, read_qonnx
+from hwsr.reference.run import run
 from tests.random_models import Builder, random_model
 
 
@@ -185,3 +190,55 @@ def test_dynamic_frame(tmp_path: Path, model: onnx.ModelProto) -> None:
 def test_a_missing_tensor(tmp_path: Path, model: onnx.ModelProto) -> None:
     node_of(model, "Conv").input[0] = "nowhere"
     refused(model, tmp_path, "'nowhere'")
+
+
+@pytest.mark.parametrize("scale", [2.0**-80, 2.0**90])
+def test_scales_too_far_apart_for_64_bits(tmp_path: Path, model: onnx.ModelProto, scale: float) -> None:
+    set_constant(model, model.graph.node[-1].input[1], np.array(scale))
+    refused(model, tmp_path, "node '.*too far apart")
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=150)
+def test_damaged_nodes_are_refused_or_run(seed: int) -> None:
+    """Drop an input, an attribute or the outputs, or put nonsense in: one HwsrError, or a network that runs."""
+    rng = np.random.default_rng(seed)
+    network = random_model(lambda lo, hi: int(rng.integers(lo, hi + 1)), (5, 6))
+    node = network.graph.node[int(rng.integers(len(network.graph.node)))]
+    tensor = network.graph.initializer[int(rng.integers(len(network.graph.initializer)))]
+    match int(rng.integers(6)):
+        case 0:
+            del node.input[int(rng.integers(len(node.input)))]
+        case 1 if node.attribute:
+            del node.attribute[int(rng.integers(len(node.attribute)))]
+        case 2:
+            del node.output[:]
+        case 3:
+            values = numpy_helper.to_array(tensor).copy()
+            values.flat[0] = rng.choice([2.0**-90, 2.0**90, 0, -1, 3])
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+        case 4:
+            shape = tuple(rng.integers(0, 3, rng.integers(0, 4)))
+            tensor.CopyFrom(numpy_helper.from_array(np.zeros(shape, np.float32), tensor.name))
+        case _ if node.attribute:
+            attribute = node.attribute[int(rng.integers(len(node.attribute)))]
+            nonsense = [-1, "x", 2.5, [0]][int(rng.integers(4))]
+            attribute.CopyFrom(helper.make_attribute(attribute.name, nonsense))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        onnx.save(network, path)
+        try:
+            graph = read_qonnx(path)
+        except HwsrError as error:
+            assert "\n" not in str(error)
+            return
+    image = rng.integers(graph.input.type.lo, graph.input.type.hi + 1, (3, 5, 6))
+    assert run(graph, image).shape[0] == graph.tensors[graph.output.name].channels
+
+
+@pytest.mark.parametrize("frac", range(-2, 12))
+def test_the_sigmoid_table_is_float32s_too(frac: int) -> None:
+    """qonnx's executor computes in float32; every entry for every 8-bit input must round to the same integer."""
+    table = _sigmoid("s", "x", QType(8, True, frac), QType(8, False, 8)).values
+    x = torch.arange(-128, 128).float() * 2.0**-frac
+    assert table.tolist() == (torch.sigmoid(x) * 256).round().clamp(0, 255).int().tolist()
