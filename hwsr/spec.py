@@ -21,7 +21,7 @@ A spec is the paper's name of the network followed by options, each one word:
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from hwsr.errors import HwsrError
