@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from hwsr.errors import HwsrError
 from hwsr.hls.data import read_frames, write_frames
-from hwsr.hls.project import COMPILED, INPUTS, Layer, Port, Project
+from hwsr.hls.project import EXPECTED, INPUTS, Layer, Port, Project
 from hwsr.ir.graph import IntArray
 from hwsr.ir.tiling import Image, Tiling, run_tiled
 
+COMPILED = "csim"
 # The standard that the build scripts of hls4ml give to Vitis and Vivado HLS is C++11.
 FLAGS = ("-O1", "-std=c++11", "-w")
 
@@ -79,9 +80,18 @@ class CsimReport:
 def build(project: Project) -> Path:
     """Compile the testbench, unless its sources have not changed since the last time. Returns the program.
 
-    Raises HwsrError without g++, when compilation fails (with the first error), and when the two forms in which the
-    project holds its weights (headers for synthesis, text for simulation) differ.
+    Raises HwsrError without g++, when compilation fails (with the first error), when a file is missing or cannot be
+    written, and when the two forms in which the project holds its weights (headers for synthesis, text for
+    simulation) differ.
     """
+    try:
+        return _build(project)
+    except OSError as error:
+        where = error.filename or project.folder
+        raise HwsrError(f"{where}: {error.strerror}; write the project again with 'hwsr hls'") from error
+
+
+def _build(project: Project) -> Path:
     _check_weights(project.folder)
     compiler = shutil.which("g++")
     if compiler is None:
@@ -90,6 +100,8 @@ def build(project: Project) -> Path:
     program = output / f"{top}_{_source_hash(project)}"
     if program.is_file():
         return program
+    if output.exists() and not output.is_dir():
+        raise HwsrError(f"{output} is not a folder, and compiled programs go there; remove it")
     output.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output) as scratch:
         sources = {f"firmware/{top}.cpp": Path(scratch) / "top.o", f"{top}_test.cpp": Path(scratch) / "test.o"}
@@ -124,12 +136,23 @@ def compare(project: Project, reference: AllTensors, tiles: NDArray[np.integer] 
     """Simulate `tiles` (N, C, H, W), the project's own test frames by default, and compare with the reference.
 
     reference: one frame (C, H, W) -> every tensor's integers by its node's name. On a mismatch the tile of the first
-    one is simulated again, layer by layer.
+    one is simulated again, layer by layer. Raises HwsrError without frames, and when the project's own are not those
+    that it was written with: too few, or an expected output that is not the reference's.
     """
     manifest = project.manifest
+    own = tiles is None
     if tiles is None:
         tiles = read_frames(project.folder / INPUTS, _shape(manifest.input_port))
+    _check_frames(manifest.input_port, tiles)
+    if own and len(tiles) != manifest.frames:
+        raise HwsrError(
+            f"{project.folder / INPUTS}: {len(tiles)} frames instead of {manifest.frames}; write the project again"
+        )
+    if not len(tiles):
+        raise HwsrError("there are no frames to compare; give one at least")
     expected = np.stack([reference(tile)[manifest.output] for tile in tiles])
+    if own and not np.array_equal(read_frames(project.folder / EXPECTED, _shape(manifest.output_port)), expected):
+        raise HwsrError(f"{project.folder / EXPECTED} differs from the reference; write the project again")
     start = time.perf_counter()
     build(project)
     built = time.perf_counter()
@@ -197,12 +220,18 @@ def _simulate(
             raise HwsrError(f"the simulation of {project.folder} failed: {message}")
         layers = _traced(project) if trace else []
         traced = {layer.name: _read_trace(Path(scratch), layer) for layer in layers}
-        return read_frames(outputs, _shape(project.manifest.output_port)), traced
+        frames = read_frames(outputs, _shape(project.manifest.output_port))
+        if len(frames) != len(tiles):
+            raise HwsrError(f"the simulation of {project.folder} made {len(frames)} frames of {len(tiles)}")
+        return frames, traced
 
 
 def _read_trace(folder: Path, layer: Layer) -> IntArray:
     height, width, channels = layer.shape
-    return np.asarray(read_frames(folder / f"{layer.name}.dat", (channels, height, width))[0])
+    frames = read_frames(folder / f"{layer.name}.dat", (channels, height, width))
+    if not len(frames):
+        raise HwsrError(f"the simulation made no trace of layer {layer.name}; is the disk full?")
+    return np.asarray(frames[0])
 
 
 def _shape(port: Port) -> tuple[int, int, int]:
@@ -236,11 +265,15 @@ def _source_hash(project: Project) -> str:
 def _check_weights(folder: Path) -> None:
     """Raise unless what synthesis reads (weights/*.h) is what the simulation reads (weights/*.txt)."""
     for text in sorted((folder / "firmware" / "weights").glob("*.txt")):
-        header = text.with_suffix(".h").read_text(encoding="ascii")
+        header = text.with_suffix(".h").read_text(encoding="ascii", errors="replace")
         found = re.search(r"= \{(.*?)\};", header, re.DOTALL)
-        if found is None or _numbers(found[1]) != _numbers(text.read_text(encoding="ascii")):
+        simulated = _numbers(text.read_text(encoding="ascii", errors="replace"))
+        if found is None or simulated is None or _numbers(found[1]) != simulated:
             raise HwsrError(f"{text} and {text.with_suffix('.h').name} hold different weights; write the project again")
 
 
-def _numbers(text: str) -> list[float]:
-    return [float(number) for number in text.split(",")]
+def _numbers(text: str) -> list[float] | None:
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError:
+        return None

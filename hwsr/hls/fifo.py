@@ -2,16 +2,22 @@
 
 A stream between two stages that keep pace needs a word or two. Where paths part and meet again, the short one has
 to hold what the long one takes in before its first word comes out, or the pipeline deadlocks: the lag of a
-convolution is kh // 2 rows and kw // 2 pixels, that of a spatial sum the whole frame.
+convolution is kh // 2 rows and kw // 2 pixels, that of a spatial sum the whole frame. A pipelined stage moreover
+holds words in flight while it has nothing to read, for its pipeline does not flush before the frame's end.
 """
 
 from hwsr.ir.graph import Add, ChannelMul, Conv, IntGraph, Node, PixelShuffle, SpatialSum, Upsample
+from hwsr.ir.stages import fused_requantizations
 
 # One stream into one node: its reader's name and which of its inputs it is.
 Edge = tuple[str, int]
 
 # A word being written while the one before is read.
 PLAIN = 2
+
+# Words that a stage may hold in flight: the depth of a pipeline that takes a word a clock, which is a read, a
+# multiplication, an adder tree over hundreds of products, a rounding and a write. A folded stage holds fewer.
+IN_FLIGHT = 16
 
 
 def lags(graph: IntGraph) -> dict[str, int]:
@@ -43,7 +49,7 @@ def depths(graph: IntGraph) -> dict[Edge, int]:
 
     A skip across several spatial sums holds one frame as well: enough, but then the next frame has to wait for it.
     """
-    lag = lags(graph)
+    lag, before = lags(graph), _ancestors(graph)
     result: dict[Edge, int] = {}
     for node in graph.nodes:
         for i, name in enumerate(node.inputs):
@@ -53,11 +59,37 @@ def depths(graph: IntGraph) -> dict[Edge, int]:
                 result[node.name, i] = max(PLAIN, graph.shape(name, *graph.frame)[2])
     for node in graph.nodes:
         if isinstance(node, Add | ChannelMul):
-            latest = max(lag[name] for name in node.inputs)
             for i, name in enumerate(node.inputs):
                 edge, source = _cheapest(graph, (node.name, i), name)
-                result[edge] = max(result[edge], PLAIN + _words(graph, source, latest - lag[name]))
+                # The short path's stages may hold nothing while those of the long one hold all that they can.
+                ahead = max(lag[other] - lag[name] + _held(graph, other, shared=before[name]) for other in node.inputs)
+                result[edge] = max(result[edge], PLAIN + _words(graph, source, max(ahead, 0)))
     return result
+
+
+def _ancestors(graph: IntGraph) -> dict[str, frozenset[str]]:
+    """Every tensor's name and those of all that it is made of."""
+    result: dict[str, frozenset[str]] = {}
+    for node in graph.nodes:
+        result[node.name] = frozenset({node.name}).union(*(result[name] for name in node.inputs))
+    return result
+
+
+def _held(graph: IntGraph, name: str, shared: frozenset[str]) -> int:
+    """Input pixels whose words the stages on a path to tensor `name` hold in flight, behind those of `shared`."""
+    fused = {node.name for node in fused_requantizations(graph).values()}
+    result: dict[str, int] = {}
+    for node in graph.nodes:
+        tensor = graph.tensors[node.name]
+        stages = 0 if node.name in fused else 1
+        if isinstance(node, Conv) and node.weight.shape[2:] != (1, 1):
+            stages += 1  # the one that pads
+        if len(graph.consumers[node.name]) > 1:
+            stages += 1  # the one that forks
+        # A pooled tensor is one word a frame, and at the frame's end every pipeline flushes.
+        own = 0 if node.name in shared or tensor.pooled else stages * -(-IN_FLIGHT // tensor.upscale**2)
+        result[node.name] = own + max((result[before] for before in node.inputs), default=0)
+    return result[name]
 
 
 def _cheapest(graph: IntGraph, edge: Edge, name: str) -> tuple[Edge, str]:

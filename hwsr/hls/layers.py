@@ -21,7 +21,8 @@ from hls4ml.backends.vivado.passes.convolution_templates import (
 )
 from hls4ml.model.layers import Conv2D, DepthwiseConv2D, Layer, register_layer
 
-BACKENDS = ("Vitis", "Vivado")
+from hwsr.hls import BACKENDS
+
 HEADER = Path(__file__).parent / "nnet_utils" / "nnet_hwsr.h"
 INCLUDE = f"nnet_utils/{HEADER.name}"
 

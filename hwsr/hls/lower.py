@@ -81,12 +81,17 @@ def identifiers(graph: IntGraph) -> dict[str, str]:
     taken: set[str] = set()
     for node in graph.nodes:
         base = "image" if isinstance(node, Input) else "n_" + re.sub(r"\W+", "_", node.name, flags=re.ASCII).strip("_")
-        name, i = base, 1
-        while name.lower() in taken:
-            name, i = f"{base}_{i}", i + 1
-        taken.add(name.lower())
-        result[node.name] = name
+        result[node.name] = _unused(base, taken)
     return result
+
+
+def _unused(base: str, taken: set[str]) -> str:
+    """`base`, numbered when a name in `taken` equals it but for case. Adds it to `taken`."""
+    name, i = base, 1
+    while name.lower() in taken:
+        name, i = f"{base}_{i}", i + 1
+    taken.add(name.lower())
+    return name
 
 
 class _Lowering:
@@ -96,6 +101,7 @@ class _Lowering:
         self.graph = graph
         self.reuse = reuse_factors(graph, reuse_factor)
         self.names = identifiers(graph)
+        self.taken = {name.lower() for name in self.names.values()}
         self.depths = fifo.depths(graph)
         self.fused = fused_requantizations(graph)
         self.skipped = {node.name for node in self.fused.values()}
@@ -178,14 +184,12 @@ class _Lowering:
             raise HwsrError(
                 f"node '{makes}': {len(edges)} nodes read it, hls4ml's streams fork {MAX_FORK} ways at most"
             )
-        streams = {f"{name}_to{i}": self.depths[edge] for i, edge in enumerate(edges)}
+        streams = {_unused(f"{name}_to{i}", self.taken): self.depths[edge] for i, edge in enumerate(edges)}
         self.sources |= dict(zip(edges, streams, strict=True))
         shape = self._shape(makes)
         attributes = {"size": int(np.prod(shape))}
-        fork = Stage(
-            f"{name}_fork", "Clone", makes, (name,), streams, shape, {"result": result}, attributes, helper=True
-        )
-        self.stages.append(fork)
+        fork, types = _unused(f"{name}_fork", self.taken), {"result": result}
+        self.stages.append(Stage(fork, "Clone", makes, (name,), streams, shape, types, attributes, helper=True))
 
     def _stream(
         self,
@@ -272,7 +276,7 @@ class _Lowering:
 
     def _pad(self, node: Conv, source: str, rows: int, columns: int) -> str:
         """Append the stage that puts zeros around the frame. Returns its stream."""
-        name = f"{self.names[node.name]}_pad"
+        name = _unused(f"{self.names[node.name]}_pad", self.taken)
         makes = node.inputs[0]
         height, width, channels = self._shape(makes)
         shape = (height + 2 * rows, width + 2 * columns, channels)

@@ -76,6 +76,8 @@ def _set_depths(model: Any, stages: Sequence[Stage]) -> None:
 
 def _check(model: Any, stages: Sequence[Stage]) -> None:
     """Raise unless hls4ml kept every stage and every type as asked."""
+    if len({stage.name for stage in stages}) != len(stages):
+        raise HwsrError("two stages have one name; this is a fault of hwsr's lowering")
     added = set(model.graph) ^ {stage.name for stage in stages}
     if added:
         raise HwsrError(f"layer '{min(added)}': hls4ml added or removed it; this release of hls4ml is not supported")

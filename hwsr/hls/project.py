@@ -2,33 +2,39 @@
 
 import contextlib
 import hashlib
+import os
 import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jinja2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hwsr.errors import HwsrError
+from hwsr.hls import BACKENDS
 from hwsr.hls.data import adversarial, write_frames
+from hwsr.hls.fifo import IN_FLIGHT
 from hwsr.hls.lower import Stage, lower
 from hwsr.hls.model import write_firmware
 from hwsr.ir.graph import IntArray, IntGraph
 from hwsr.ir.stages import Reuse
 
-BACKENDS = ("Vitis", "Vivado")
 DEFAULT_PART = "xczu7ev-ffvc1156-2-e"
 MANIFEST = "hwsr.json"
-COMPILED = "csim"
 # What hls4ml writes to run the firmware from Python: not needed, and its configuration names the folder written to.
 _PYTHON_HOOKS = ("hls4ml_config.yml", "build_lib.sh", "{top}_bridge.cpp")
+# What a project can hold at its top that another one in its place does not replace.
+_NOT_IN_EVERY_PROJECT = ("build_opt.tcl", "hwsr_*_test.cpp")
 INPUTS, EXPECTED = "tb_data/inputs.dat", "tb_data/expected.dat"
+
+# The manifest's names become file names and C++.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 
 
 class Port(BaseModel):
@@ -47,7 +53,7 @@ class Layer(BaseModel):
     """One stage of the hardware: the network's node whose tensor it makes, what it was built with, what it feeds."""
 
     model_config = ConfigDict(frozen=True)
-    name: str
+    name: Name
     kind: str
     makes: str
     traced: bool
@@ -61,7 +67,7 @@ class Manifest(BaseModel):
     """hwsr.json: what the project was made from and with."""
 
     model_config = ConfigDict(frozen=True)
-    top: str
+    top: Name
     backend: str
     part: str
     clock_ns: float
@@ -108,7 +114,8 @@ def write_project(
 
     tiles: (N, C, H, W) real frames of the graph's size for the testbench; adversarial ones are added.
     reference: the integer reference, (C, H, W) -> (C, sH, sW), which makes the expected outputs.
-    reuse_factor: see `lower`; the default, scale^2, lets output pixels leave one a clock.
+    reuse_factor: see `lower`; the default is scale^2, the clocks that an input pixel's output pixels take to leave.
+    hls4ml's folded kernels (a reuse factor above 1) take some 5 clocks more than their factor for an input pixel.
     Raises HwsrError for a node or type that has no hardware, and when `out` cannot be written or holds other files.
     """
     if backend not in BACKENDS:
@@ -125,7 +132,7 @@ def write_project(
         write_frames(folder / INPUTS, frames)
         write_frames(folder / EXPECTED, np.stack([reference(frame) for frame in frames]))
         (folder / f"{manifest.top}_test.cpp").write_text(_testbench(manifest), encoding="utf-8")
-        (folder / "README.md").write_text(_render("README.md.j2", m=manifest, tiles=len(tiles)), encoding="utf-8")
+        (folder / "README.md").write_text(_readme(manifest, len(tiles)), encoding="utf-8")
         (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return Project(out, manifest)
 
@@ -200,6 +207,10 @@ def _testbench(manifest: Manifest) -> str:
     return _render("testbench.cpp.j2", top=manifest.top, traced=traced, **ports)
 
 
+def _readme(manifest: Manifest, tiles: int) -> str:
+    return _render("README.md.j2", m=manifest, tiles=tiles, in_flight=IN_FLIGHT)
+
+
 def result_frac(layer: Layer) -> int:
     """Fraction bits of a layer's output, from its hls4ml type."""
     bits, integer = (int(n) for n in layer.types["result"].split("<")[1].strip(">").split(",")[:2])
@@ -235,21 +246,52 @@ def _replacing(out: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `out` that takes its place when the block ends without an error."""
     if out.exists() and not (out / MANIFEST).is_file() and not (out.is_dir() and not any(out.iterdir())):
         raise HwsrError(f"{out} exists and is not an HLS project of hwsr; choose another folder or remove it")
+    out = out.resolve()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     except OSError as error:
         raise HwsrError(f"cannot write {out}: {error.strerror}; choose another output folder") from error
+    new, old = temporary / "new", temporary / "old"
     try:
-        temporary.chmod(0o755)
-        yield temporary / "new"
-        if out.exists():
-            out.rename(temporary / "old")
-        (temporary / "new").rename(out)
-        if (temporary / "old" / COMPILED).is_dir():
-            # Named by the hash of what it was compiled from, so it serves again only where nothing changed.
-            (temporary / "old" / COMPILED).rename(out / COMPILED)
+        yield new
+        _move_all(_swaps(out, new, old))
     except OSError as error:
-        raise HwsrError(f"cannot write {out}: {error.strerror}; nothing was replaced") from error
+        kept = f"the earlier project is in {old}" if old.exists() else "nothing was replaced"
+        raise HwsrError(f"cannot write {out}: {error.strerror}; {kept}") from error
+    else:
+        shutil.rmtree(old, ignore_errors=True)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        # An earlier project that could not be put back is left where it is.
+        if not old.exists():
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _swaps(out: Path, new: Path, old: Path) -> list[tuple[Path, Path]]:
+    """The moves that put `new` in the place of `out`, with all that is in `out` and that no project is made of."""
+    if not out.exists():
+        return [(new, out)]
+    # Programs too: each is named by the hash of what it was compiled from, so it serves again where nothing changed.
+    kept = [
+        entry.name
+        for entry in sorted(out.iterdir())
+        if not (new / entry.name).exists() and not any(map(entry.match, _NOT_IN_EVERY_PROJECT))
+    ]
+    return [(out, old), (new, out), *((old / name, out / name) for name in kept)]
+
+
+def _move_all(moves: Sequence[tuple[Path, Path]]) -> None:
+    """Rename each first path to the second, all or none: what was moved is put back when a move fails."""
+    begun: list[tuple[Path, Path]] = []
+    try:
+        for source, target in moves:
+            begun.append((source, target))
+            source.rename(target)
+    except BaseException:
+        last = begun.pop()
+        # An interrupt can come after the last rename as well as before it.
+        if not os.path.lexists(last[0]):
+            begun.append(last)
+        for source, target in reversed(begun):
+            target.rename(source)
+        raise

@@ -103,6 +103,92 @@ def test_weights_that_synthesis_would_read_differently_are_refused(tiny, tmp_pat
         csim.build(broken)
 
 
+def no_header(folder):
+    next((folder / "firmware" / "weights").glob("w*.h")).unlink()
+
+
+def words_in_weights(folder):
+    next((folder / "firmware" / "weights").glob("w*.txt")).write_text("many")
+
+
+def no_testbench(folder):
+    next(folder.glob("*_test.cpp")).unlink()
+
+
+def file_for_programs(folder):
+    shutil.rmtree(folder / "csim")
+    (folder / "csim").write_text("")
+
+
+def no_frames(folder):
+    (folder / "tb_data" / "inputs.dat").write_text("")
+
+
+def half_a_frame(folder):
+    path = folder / "tb_data" / "inputs.dat"
+    path.write_text(path.read_text()[:-50])
+
+
+def one_frame_less(folder):
+    path = folder / "tb_data" / "inputs.dat"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+
+
+def other_expectation(folder):
+    path = folder / "tb_data" / "expected.dat"
+    first, rest = path.read_text().split(" ", 1)
+    path.write_text(f"{(int(first) + 1) % 256} {rest}")
+
+
+def fewer_expected(folder):
+    path = folder / "tb_data" / "expected.dat"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+
+
+@pytest.mark.parametrize(
+    "damage, message",
+    [
+        (no_header, r"w\d+\.h: No such file.*write the project again"),
+        (words_in_weights, r"different weights"),
+        (no_testbench, r"_test\.cpp: No such file"),
+        (file_for_programs, r"csim is not a folder"),
+        (no_frames, r"inputs\.dat: 0 frames instead of"),
+        (half_a_frame, r"inputs\.dat: not frames of"),
+        (one_frame_less, r"inputs\.dat: \d+ frames instead of"),
+        (other_expectation, r"expected\.dat differs from the reference; write the project again"),
+        (fewer_expected, r"expected\.dat differs from the reference"),
+    ],
+)
+def test_a_damaged_project_is_one_line(tiny, tmp_path, damage, message):
+    graph, project = tiny
+    shutil.copytree(project.folder, tmp_path / "copy")
+    damage(tmp_path / "copy")
+    with pytest.raises(HwsrError, match=message):
+        csim.compare(load_project(tmp_path / "copy"), lambda tile: run_all(graph, tile))
+
+
+def test_no_frames_cannot_be_compared(tiny):
+    with pytest.raises(HwsrError, match=r"no frames to compare"):
+        csim.compare(tiny[1], lambda tile: run_all(tiny[0], tile), tiles_for(tiny[0], 0))
+
+
+def test_a_full_disk_is_said(tiny):
+    import subprocess
+
+    project = tiny[1]
+    command = [csim.build(project).resolve(), (project.folder / "tb_data" / "inputs.dat").resolve(), "/dev/full"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and "cannot write the output" in done.stderr
+
+
+def test_outputs_of_another_number_of_frames_are_refused(tiny, tmp_path):
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\n: > $2\n")
+    program.chmod(0o755)
+    with pytest.raises(HwsrError, match=r"made 0 frames of 1"):
+        csim._simulate(tiny[1], program, tiles_for(tiny[0], 1))
+
+
 def test_the_testbench_alone_fails_on_a_mismatch(tiny, tmp_path):
     """As vendor tools run it: without arguments, in the project's folder."""
     import subprocess

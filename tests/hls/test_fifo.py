@@ -1,12 +1,13 @@
-"""The depths are tested on a model of the hardware: blocking processes, bounded streams, one word at a time."""
+"""The depths are tested on a model of the hardware: blocking processes, bounded streams, words held in flight."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from hwsr.hls.fifo import PLAIN, depths, lags
+from hwsr.hls.fifo import IN_FLIGHT, PLAIN, depths, lags
 from hwsr.hls.lower import Stage, lower
 from hwsr.ir.graph import IntGraph, PixelShuffle
 from tests.hls.hls_graphs import Net, attention_net, odd_net, tiny_net, x4_net
@@ -15,11 +16,19 @@ from tests.hls.hls_graphs import Net, attention_net, odd_net, tiny_net, x4_net
 Process = Iterator[tuple[str, str]]
 
 
-def process(stage: Stage, shapes: dict[str, tuple[int, int, int]]) -> Process:
-    """The order in which a stage's kernel reads and writes, for ever."""
+def process(stage: Stage, shapes: dict[str, tuple[int, int, int]], words: int) -> Process:
+    """The order in which a stage's kernel reads and writes, for ever, with `words` in flight until the frame ends."""
     outputs = list(stage.streams)
     while True:
-        yield from frame_of(stage, [shapes[name] for name in stage.inputs], outputs)
+        flying: deque[tuple[str, str]] = deque()
+        for action, stream in frame_of(stage, [shapes[name] for name in stage.inputs], outputs):
+            if action == "read":
+                yield action, stream
+                continue
+            flying.append((action, stream))
+            if len(flying) > words * len(outputs):
+                yield flying.popleft()
+        yield from flying
 
 
 def frame_of(stage: Stage, inputs: list[tuple[int, int, int]], outputs: list[str]) -> Process:
@@ -58,15 +67,26 @@ def frame_of(stage: Stage, inputs: list[tuple[int, int, int]], outputs: list[str
             yield from (("write", name) for name in outputs)
 
 
-def finishes(stages: tuple[Stage, ...], frames: int = 2) -> bool:
-    """True when `frames` frames come out, False when the processes wait for one another for ever."""
+def everywhere(stage: Stage) -> int:
+    return IN_FLIGHT
+
+
+def nowhere(stage: Stage) -> int:
+    return 0
+
+
+def finishes(stages: tuple[Stage, ...], frames: int = 2, flying: Callable[[Stage], int] = everywhere) -> bool:
+    """True when `frames` frames come out, False when the processes wait for one another for ever.
+
+    flying: words that a stage holds in flight.
+    """
     room = {stream: depth for stage in stages for stream, depth in stage.streams.items()}
     output = next(iter(stages[-1].streams))
     wanted = frames * stages[-1].shape[0] * stages[-1].shape[1]
     room[output] = wanted
     shapes = {stream: stage.shape for stage in stages for stream in stage.streams}
     held = dict.fromkeys(room, 0)
-    running = deque((stage, process(stage, shapes)) for stage in stages)
+    running = deque((stage, process(stage, shapes, flying(stage))) for stage in stages)
     waiting = [(it, next(it)) for _, it in running]
     moved = True
     while moved and held[output] < wanted:
@@ -85,6 +105,17 @@ def with_depth(stages: tuple[Stage, ...], stream: str, depth: int) -> tuple[Stag
         replace(stage, streams=stage.streams | {stream: depth}) if stream in stage.streams else stage
         for stage in stages
     )
+
+
+def behind(stages: tuple[Stage, ...], stream: str) -> set[str]:
+    """Names of the stages that `stream` passes through before it meets another."""
+    result: set[str] = set()
+    while True:
+        reader = next(stage for stage in stages if stream in stage.inputs)
+        if len(reader.inputs) > 1 or len(reader.streams) > 1:
+            return result
+        result.add(reader.name)
+        stream = next(iter(reader.streams))
 
 
 def residual_net(frame: tuple[int, int], kernels: list[tuple[int, int]]) -> IntGraph:
@@ -121,21 +152,46 @@ NETS = {
 
 @pytest.mark.parametrize("name", NETS)
 def test_no_network_deadlocks(name):
-    assert finishes(lower(NETS[name], 1))
+    stages = lower(NETS[name], 1)
+    assert finishes(stages) and finishes(stages, flying=nowhere)
+    for seed in range(8):  # any stage may hold less than it can
+        rng = np.random.default_rng(seed)
+        held = {stage.name: int(rng.choice([0, 1, IN_FLIGHT])) for stage in stages}
+        assert finishes(stages, flying=lambda stage, held=held: held[stage.name]), held
+
+
+def test_words_in_flight_deadlock_a_skip_without_room_for_them():
+    graph = residual_net((20, 30), [(3, 3), (1, 1)])
+    stages = lower(graph, 1)
+    stream = next(name for stage in stages if stage.name == "n_skip" for name in stage.inputs if "_to" in name)
+    lag = lags(graph)["skip"] - lags(graph)["head.q"]
+    assert finishes(with_depth(stages, stream, PLAIN + lag), flying=nowhere)
+    assert not finishes(with_depth(stages, stream, lag - PLAIN), flying=nowhere)
+    assert not finishes(with_depth(stages, stream, PLAIN + lag))
 
 
 @pytest.mark.parametrize("name", ["attention", "residual", "residual, kernels", "anchor x2", "anchor x3, tail", "x4"])
 def test_deep_streams_are_needed(name):
-    """Every deep stream of a fork is deep for a reason, and no deeper than needed but for a row a shuffle."""
+    """Every deep stream of a fork is deep for a reason, and no deeper than needed but for a row a shuffle.
+
+    Needed, that is, when the stages of the skip itself hold nothing. Some of the words in flight are padding, which
+    the skip does not hold.
+    """
     graph = NETS[name]
     stages = lower(graph, 1)
+    padding = 4 * sum(stage.kind == "ZeroPadding2D" for stage in stages)
     shuffles = sum(isinstance(node, PixelShuffle) for node in graph.nodes)
     deep = [(s, d) for stage in stages for s, d in stage.streams.items() if "_to" in s and d > PLAIN]
     assert deep
     for stream, depth in deep:
-        least = next(d for d in range(1, depth + 1) if finishes(with_depth(stages, stream, d), frames=1))
-        assert least > 1, f"{stream} could be a plain stream"
-        assert depth - least <= max(shuffles, 1) * graph.frame[1] + PLAIN, f"{stream}: {depth} where {least} do"
+        held = {stage.name: IN_FLIGHT for stage in stages} | dict.fromkeys(behind(stages, stream), 0)
+        least = next(
+            d
+            for d in range(1, depth + 1)
+            if finishes(with_depth(stages, stream, d), 1, lambda stage, held=held: held[stage.name])
+        )
+        assert least > PLAIN, f"{stream} could be a plain stream"
+        assert depth - least <= (shuffles * graph.frame[1] or padding) + PLAIN, f"{stream}: {depth} where {least} do"
 
 
 def test_a_plain_chain_gets_plain_streams():
@@ -145,9 +201,9 @@ def test_a_plain_chain_gets_plain_streams():
 
 
 def test_the_skip_holds_what_the_convolutions_take_in():
-    graph = residual_net((10, 9), [(3, 3), (5, 5)])
+    graph = residual_net((20, 9), [(3, 3), (5, 5)])
     assert lags(graph)["skip"] - lags(graph)["head.q"] == 3 * 9 + 3
-    assert depths(graph)["skip", 0] == PLAIN + 3 * 9 + 3
+    assert depths(graph)["skip", 0] == PLAIN + 3 * 9 + 3 + 4 * IN_FLIGHT  # each convolution pads first
     assert depths(graph)["skip", 1] == PLAIN
 
 

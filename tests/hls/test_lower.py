@@ -1,10 +1,13 @@
 """What lowering decides before hls4ml is asked: fusion, types, reuse, names."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from hwsr.errors import HwsrError
 from hwsr.hls.lower import identifiers, lower, precision
+from hwsr.hls.model import _check
 from hwsr.ir.check import make_graph
 from hwsr.ir.graph import Conv, Input, QType, Requantize
 from hwsr.ir.stages import fused_requantizations, valid_reuse
@@ -94,6 +97,26 @@ def test_identifiers_differ_without_regard_to_case():
     names = identifiers(odd_net())
     assert len({name.lower() for name in names.values()}) == len(names)
     assert all(name.isidentifier() for name in names.values())
+
+
+def test_stages_and_streams_of_one_name_are_told_apart():
+    """Nodes named as the stages that are added around another: its padding, its fork and that one's streams."""
+    net = Net((6, 6))
+    x = net.requantize(net.conv("a_pad", "x", 3, k=(1, 1)), name="a_fork")
+    x = net.requantize(net.conv("b", x, 3, k=(1, 1)), name="A_to0")
+    first = net.requantize(net.conv("a", x, 3), name="q")
+    both = net.skip("a_to1", net.layer("c", first, 3, k=(1, 1)), first)
+    stages = lower(make_graph([*net.nodes, Requantize("y", (both,), UINT8)], net.frame), 1)
+    streams = [stream for stage in stages for stream in stage.streams]
+    assert len({stage.name.lower() for stage in stages}) == len(stages)
+    assert len({stream.lower() for stream in streams}) == len(streams)
+    assert {source for stage in stages for source in stage.inputs} <= set(streams)
+
+
+def test_stages_of_one_name_are_refused(tmp_path):
+    stages = lower(tiny_net(), 1)
+    with pytest.raises(HwsrError, match=r"one name"):
+        _check(SimpleNamespace(graph={stage.name: None for stage in stages}), [*stages, stages[-1]])
 
 
 def test_grouped_convolution_is_refused_by_name():

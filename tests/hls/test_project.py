@@ -83,9 +83,9 @@ def test_writing_again_replaces_everything_and_keeps_the_program(tmp_path):
     graph, out = tiny_net(), tmp_path / "net"
     made = write(graph, out)
     program = csim.build(made)
-    (out / "stray").write_text("left over")
+    (out / "firmware" / "stray").write_text("left over")
     again = write(graph, out)
-    assert not (out / "stray").exists()
+    assert not (out / "firmware" / "stray").exists()
     before = program.stat().st_mtime_ns
     assert csim.build(again) == program and program.stat().st_mtime_ns == before
     changed = write(tiny_net(), out, reuse_factor=1)
@@ -103,6 +103,74 @@ def test_a_failed_write_leaves_the_old_project(tmp_path, monkeypatch):
         write(graph, out, reuse_factor=1)
     assert (out / "hwsr.json").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["net"]
+
+
+def test_vendor_results_survive_and_other_projects_files_do_not(tmp_path):
+    graph, out = tiny_net(), tmp_path / "net"
+    write(graph, out)
+    (out / "net_prj").mkdir()
+    (out / "net_prj" / "report.txt").write_text("hours of synthesis")
+    (out / "hwsr_old_test.cpp").write_text("")
+    write(graph, out, backend="Vivado")
+    assert (out / "net_prj" / "report.txt").read_text() == "hours of synthesis"
+    assert not (out / "hwsr_old_test.cpp").exists() and not (out / "build_opt.tcl").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["net"]
+
+
+@pytest.mark.parametrize("error", [OSError(13, "Permission denied"), KeyboardInterrupt()])
+@pytest.mark.parametrize("nth, before", [(1, True), (2, True), (2, False), (3, True), (3, False)])
+def test_an_interrupted_replacement_is_undone(tmp_path, monkeypatch, error, nth, before):
+    """The renames are: the old project away, the new one to its place, the user's results into it."""
+    out = tmp_path / "net"
+    out.mkdir()
+    (out / "hwsr.json").write_text("old")
+    (out / "net_prj").write_text("results")
+    rename, calls = project.Path.rename, []
+
+    def failing(path, target):
+        calls.append(path)
+        if len(calls) != nth:
+            return rename(path, target)
+        if not before:
+            rename(path, target)
+        raise error
+
+    monkeypatch.setattr(project.Path, "rename", failing)
+    with pytest.raises((HwsrError, KeyboardInterrupt)), project._replacing(out) as folder:
+        folder.mkdir()
+        (folder / "hwsr.json").write_text("new")
+    assert {path.name: path.read_text() for path in out.iterdir()} == {"hwsr.json": "old", "net_prj": "results"}
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_what_cannot_be_put_back_is_not_deleted(tmp_path, monkeypatch):
+    out = tmp_path / "net"
+    out.mkdir()
+    (out / "hwsr.json").write_text("old")
+    rename, calls = project.Path.rename, []
+
+    def failing(path, target):
+        calls.append(path)
+        if len(calls) > 1:
+            raise OSError(5, "Input/output error")
+        return rename(path, target)
+
+    monkeypatch.setattr(project.Path, "rename", failing)
+    with (
+        pytest.raises(HwsrError, match=r"the earlier project is in .*old") as raised,
+        project._replacing(out) as folder,
+    ):
+        folder.mkdir()
+    assert (project.Path(str(raised.value).rsplit(" is in ", 1)[1]) / "hwsr.json").read_text() == "old"
+
+
+@pytest.mark.parametrize("old, new", [('"top":"hwsr_', '"top":"../hwsr_'), ('"name":"n_', '"name":"a b/n_')])
+def test_names_that_are_no_identifiers_are_refused(tiny, tmp_path, old, new):
+    text = tiny[1].manifest.model_dump_json()
+    assert old in text
+    (tmp_path / "hwsr.json").write_text(text.replace(old, new, 1))
+    with pytest.raises(HwsrError, match=r"damaged"):
+        load_project(tmp_path)
 
 
 def test_a_folder_of_other_things_is_not_replaced(tmp_path):
