@@ -67,11 +67,14 @@ run: setup
 	$(HWSR) compare -m "$(RUN)" -o "$(RUN)/comparison.png"
 	$(HWSR) summary "$(RUN)" --project "$(PROJECT)"
 
+# Tests run side by side, one thread each.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
+
 test: setup lint
-	$(BIN)/pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-full: setup lint
-	$(BIN)/pytest
+	$(PYTEST)
 
 bench: setup
 	$(BIN)/python -m benchmarks.reference

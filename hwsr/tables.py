@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -90,7 +91,8 @@ def _reductions(row: Row, cost: Costing) -> Row:
     ours: Row = {key: row[key] for key in ("model", "r_over_c_out", "scale")}
     spec = row_spec(row)
     if spec and spec.precision is Precision.TERNARY:
-        ternary, full = cost(spec).without_attention(), cost(spec.with_precision(Precision.FLOAT)).without_attention()
+        plain = replace(spec, precision=Precision.FLOAT, sp_ratio=1)
+        ternary, full = cost(spec).without_attention(), cost(plain).without_attention()
         ours["mult_reduction_pct"] = reduction_pct(ternary.multiplications, full.multiplications)
         ours["add_reduction_pct"] = reduction_pct(ternary.additions, full.additions)
     return ours
