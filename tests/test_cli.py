@@ -8,7 +8,8 @@ import onnx
 import pytest
 from PIL import Image
 
-from hwsr.cli import main, parse_size
+from hwsr.cli import main
+from hwsr.cli.app import parse_size
 from hwsr.data.images import read_image, write_png
 from hwsr.errors import HwsrError
 

@@ -1,0 +1,48 @@
+"""The command-line application and what its commands share. Each command is one thin function."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from hwsr.engines import Engine
+from hwsr.errors import HwsrError
+from hwsr.files import write_json
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Hardware-oriented codegen for single-image super-resolution.",
+)
+console = Console()
+
+ModelFolder = Annotated[Path, typer.Argument(help="folder of a trained model, or a QONNX file")]
+ModelOption = Annotated[Path, typer.Option("-m", "--model", help="folder of a trained model, or a QONNX file")]
+DataOption = Annotated[Path | None, typer.Option(help="folder of images or of EDSR-layout data sets")]
+JsonOption = Annotated[Path | None, typer.Option("--json", help="also write the figures to this file")]
+ProjectOption = Annotated[Path | None, typer.Option(help="HLS project (for --engine csim)")]
+EngineOption = Annotated[Engine, typer.Option(help="what computes")]
+
+
+def write_figures(path: Path | None, value: Any) -> None:
+    """Write what a command printed to the file of its --json option, if it has one."""
+    if path:
+        write_json(path, value)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """'320x180' (width x height) -> (180, 320). Raises HwsrError."""
+    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    if not found:
+        raise HwsrError(f"'{text}' is not a size; write width x height, for example 320x180")
+    return int(found[2]), int(found[1])
+
+
+def check_clock(mhz: float) -> float:
+    """A clock in MHz that is one. Raises HwsrError."""
+    if not 1 <= mhz <= 2000:
+        raise HwsrError(f"a clock of {mhz:g} MHz; give 1 to 2000")
+    return mhz

@@ -1,0 +1,100 @@
+"""Commands from a model to hardware: hls, csim, estimate."""
+
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from hwsr.cli.app import JsonOption, ModelFolder, ModelOption, app, check_clock, console, parse_size, write_figures
+
+MISMATCH = 1
+
+
+class Backend(StrEnum):
+    """Whose HLS compiler the project is for."""
+
+    VITIS = "Vitis"
+    VIVADO = "Vivado"
+
+
+@app.command()
+def hls(
+    model: ModelFolder,
+    out: Annotated[Path, typer.Option(help="project folder")],
+    backend: Annotated[Backend, typer.Option(help="whose HLS compiler")] = Backend.VITIS,
+    part: Annotated[str | None, typer.Option(help="FPGA part number")] = None,
+    clock: Annotated[float, typer.Option(help="clock in MHz")] = 200.0,
+    reuse_factor: Annotated[int | None, typer.Option(help="multiplications that share a multiplier")] = None,
+    image: Annotated[
+        Path | None, typer.Option(help="image whose tiles test the hardware [embedded photographs]")
+    ] = None,
+    json: JsonOption = None,
+) -> None:
+    """Write the HLS C++ project of a model, with its testbench and the reference's outputs."""
+    from hwsr.engines import model_graph
+    from hwsr.hls.project import DEFAULT_PART, write_project
+    from hwsr.reference.run import run
+    from hwsr.tiles import test_tiles
+
+    graph = model_graph(model)
+    with console.status("writing the HLS project"):
+        project = write_project(
+            graph,
+            out,
+            test_tiles(graph, image),
+            lambda tile: run(graph, tile),
+            backend,
+            part or DEFAULT_PART,
+            1000 / check_clock(clock),
+            reuse_factor,
+        )
+    console.print(f"wrote {out}: {len(project.manifest.layers)} stages, {project.manifest.frames} test frames")
+    write_figures(json, project.manifest.model_dump(mode="json"))
+
+
+@app.command()
+def csim(
+    project: Annotated[Path, typer.Argument(help="HLS project folder")],
+    model: ModelOption,
+    image: Annotated[list[Path] | None, typer.Option(help="whole images to compare on as well, by tiles")] = None,
+    json: JsonOption = None,
+) -> None:
+    """Compile the project's testbench with g++, run it, and compare it with the reference as integers."""
+    from hwsr.verify import render_report, verify
+
+    with console.status("compiling and simulating"):
+        report = verify(project, model, image or [])
+    console.print(render_report(report))
+    write_figures(json, report.as_json())
+    if report.mismatches:
+        raise typer.Exit(MISMATCH)
+
+
+@app.command()
+def estimate(
+    model: ModelFolder,
+    device: Annotated[str, typer.Option(help="board or part")] = "kv260",
+    clock: Annotated[float, typer.Option(help="clock in MHz")] = 200.0,
+    frame: Annotated[str | None, typer.Option(help="input frame, width x height [the model's own]")] = None,
+    reuse_factor: Annotated[int | None, typer.Option(help="multiplications that share a multiplier")] = None,
+    backend: Annotated[Backend, typer.Option(help="whose HLS compiler")] = Backend.VITIS,
+    json: JsonOption = None,
+) -> None:
+    """Estimate resources, cycles and frame rate before any synthesis. Every figure is an estimate."""
+    from hwsr.engines import model_graph
+    from hwsr.estimate.design import estimate as estimate_design
+    from hwsr.estimate.devices import find_device
+    from hwsr.estimate.show import as_json, render
+    from hwsr.hls.fifo import depths
+
+    graph = model_graph(model)
+    size = parse_size(frame) if frame else graph.frame
+    # Streams deepen with the width of the frame that the hardware is built for.
+    built = graph if graph.fixed_frame else replace(graph, frame=size)
+    reuse = graph.scale**2 if reuse_factor is None else reuse_factor
+    law: Literal["vitis", "vivado"] = "vitis" if backend is Backend.VITIS else "vivado"
+    design = estimate_design(built, find_device(device), check_clock(clock), size, reuse, law, depths(built))
+    console.print(render(design))
+    write_figures(json, as_json(design))

@@ -1,0 +1,48 @@
+"""Commands about networks: count, tables, summary."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hwsr.cli.app import JsonOption, app, console, write_figures
+
+
+@app.command("count")
+def count_command(
+    spec: Annotated[str, typer.Argument(help="the network, for example 'blm1-e[rg+u] x3'")],
+    json: JsonOption = None,
+) -> None:
+    """Count parameters, Mult-Adds, multiplications and additions of every layer for a 1280x720 output."""
+    from hwsr.quant import build
+    from hwsr.spec import parse_spec
+    from hwsr.tables import count_json, render_count
+    from hwsr.zoo.accounting import count
+
+    parsed = parse_spec(spec)
+    cost = count(build(parsed))
+    console.print(render_count(parsed, cost))
+    write_figures(json, count_json(parsed, cost))
+
+
+@app.command()
+def tables(json: JsonOption = None) -> None:
+    """Reprint the paper's tables: its figures, ours, and the difference."""
+    from hwsr.tables import our_tables, render_tables
+
+    with console.status("counting"):
+        ours = our_tables()
+    for table in render_tables(ours):
+        console.print(table)
+    write_figures(json, ours)
+
+
+@app.command()
+def summary(
+    folder: Annotated[Path, typer.Argument(help="run folder that holds the figures of the other commands")],
+    project: Annotated[Path, typer.Option(help="the HLS project of that run")],
+) -> None:
+    """Sum up what the commands of one run measured."""
+    from hwsr.summary import render_summary
+
+    console.print(render_summary(folder, project))
