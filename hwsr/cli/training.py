@@ -1,5 +1,6 @@
-"""Commands that train and export: train, export."""
+"""Commands that train and export: train, sweep, export."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import typer
 from hwsr.cli.app import DataOption, JsonOption, app, console, parse_size, write_figures
 from hwsr.train.recipe import FloatPrecision, Preset, Settings
 
+FAILED = 1
 
 RecipeOption = Annotated[Preset, typer.Option(help="named recipe; source is the paper's")]
 StepsOption = Annotated[int | None, typer.Option(min=2, help="updates, float warm-up included [the recipe's]")]
@@ -48,6 +50,42 @@ def train(
     card = load_tensors(path)[1]
     console.print(f"trained {card.spec}: {card.history[-1].mean:.2f} dB on the validation images -> {path}")
     write_figures(json, card.model_dump(mode="json"))
+
+
+@app.command()
+def sweep(
+    specs: Annotated[list[str] | None, typer.Argument(help="networks, each quoted")] = None,
+    out: Annotated[Path, typer.Option(help="folder that takes a folder for each network")] = Path("runs/sweep"),
+    specs_file: Annotated[Path | None, typer.Option("--specs", help="text file of more networks, one a line")] = None,
+    data: DataOption = None,
+    recipe: RecipeOption = Preset.DEFAULT,
+    steps: StepsOption = None,
+    rate: RateOption = None,
+    batch: BatchOption = None,
+    patch: PatchOption = None,
+    seed: SeedOption = 0,
+    every: Annotated[int, typer.Option(min=1, help="steps from one validation and checkpoint to the next")] = 500,
+    jobs: Annotated[int, typer.Option(min=1, help="networks trained at a time, one thread each")] = 1,
+    evaluate: Annotated[
+        Path | None, typer.Option("--eval", help="folder of data sets to score on [embedded photographs]")
+    ] = None,
+    json: JsonOption = None,
+) -> None:
+    """Train many networks and print a table of them. Started again, it skips what is finished and resumes the rest."""
+    from hwsr.sweep import Sweep, collect, data_sets, read_specs, render_sweep, run_sweep
+
+    sets = data_sets(evaluate)
+    asked = Sweep(
+        read_specs(specs or [], specs_file), Settings(recipe, steps, rate, batch, patch, seed), out, data, every
+    )
+    failures = run_sweep(asked, jobs, console)
+    rows = collect(asked, failures, sets, console)
+    console.print(render_sweep(rows))
+    write_figures(json, {"networks": [asdict(row) for row in rows], "failed": [asdict(each) for each in failures]})
+    for failure in failures:
+        console.print(f"failed: {failure.spec}: {failure.error}", markup=False, highlight=False)
+    if failures:
+        raise typer.Exit(FAILED)
 
 
 @app.command()

@@ -23,6 +23,8 @@ from torch.multiprocessing.spawn import ProcessException
 from hwsr.errors import HwsrError, Interrupted
 from hwsr.train.stopping import Event, stop_on_signals
 
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # in every process, which import this module
+
 # Gives the event that asks for a stop while it is entered.
 Listen = Callable[[], AbstractContextManager[Event]]
 Worker = Callable[..., Path]
@@ -41,7 +43,6 @@ def launch(devices: int, worker: Worker, *args: Any) -> Path:
     """
     if devices > 1 and accelerator() == "cuda" and devices > torch.cuda.device_count():
         raise HwsrError(f"{devices} devices asked for, {torch.cuda.device_count()} GPUs here; lower --devices")
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     # What CUDA needs for products that come out the same every time, set before it starts.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     if devices > 1:
@@ -53,13 +54,16 @@ def launch(devices: int, worker: Worker, *args: Any) -> Path:
 def _launch_several(devices: int, worker: Worker, *args: Any) -> Path:
     context = multiprocessing.get_context("spawn")
     stop, errors = context.Event(), context.SimpleQueue()
-    # In a float stage the scales of quantizers take no part.
+    # In a float stage the scales of quantizers take no part; of a stage in which all do, the processes need not warn.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     strategy = DDPStrategy(start_method="spawn", find_unused_parameters=True)
     fabric = Fabric(accelerator=accelerator(), devices=devices, strategy=strategy)
     threads = max(torch.get_num_threads() // devices, 1)
+    # In one piece, for Fabric looks into arguments and refuses frozen dataclasses.
+    run = partial(_in_process, worker=worker, args=args, stop=stop, errors=errors, threads=threads)
     with stop_on_signals(stop):
         try:
-            path: Path = fabric.launch(_in_process, worker, stop, errors, threads, *args)  # type: ignore[arg-type]
+            path: Path = fabric.launch(run)
         except ProcessException:
             if errors.empty():
                 raise
@@ -72,7 +76,7 @@ def _launch_several(devices: int, worker: Worker, *args: Any) -> Path:
 
 
 def _in_process(
-    fabric: Fabric, worker: Worker, stop: Event, errors: "SimpleQueue[Exception]", threads: int, *args: Any
+    fabric: Fabric, worker: Worker, args: tuple[Any, ...], stop: Event, errors: "SimpleQueue[Exception]", threads: int
 ) -> Path:
     """The worker in a process of its own; `stop` is shared, so that whichever process a signal reaches, all stop."""
     torch.set_num_threads(threads)
