@@ -82,7 +82,7 @@ def train(
 
 def _train(fabric: Fabric, listen: Listen, task: Task, console: Console | None) -> Path:
     console = (console or Console()) if fabric.is_global_zero else Console(quiet=True)
-    run = _Run(fabric, task, console)
+    run = Run(fabric, task, console)
     shown = display(console, task.out / "tb", task.recipe.steps, run.step) if fabric.is_global_zero else nullcontext()
     with _deterministic(), listen() as stop, shown as show:
         for stage, start in task.recipe.starts():
@@ -91,7 +91,7 @@ def _train(fabric: Fabric, listen: Listen, task: Task, console: Console | None) 
     return save_model(task.out, run.network, run.card()) if fabric.is_global_zero else task.out
 
 
-class _Run:
+class Run:
     """The state of one run: network, optimizer, step and scores. Of several processes the first validates and saves."""
 
     def __init__(self, fabric: Fabric, task: Task, console: Console) -> None:

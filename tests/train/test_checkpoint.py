@@ -135,3 +135,10 @@ def test_card_is_for_people_too(tmp_path: Path) -> None:
         "schedule": "one_cycle",
     }
     assert card["history"][0]["psnr_y"]["a"] == 30.5
+
+
+def test_cards_from_before_schedules_and_devices_still_load() -> None:
+    old = json.loads(CARD.model_dump_json(exclude={"init_sha256", "precision", "accelerator", "devices"}))
+    for stage in old["recipe"]["stages"]:
+        del stage["schedule"]
+    assert Card.model_validate_json(json.dumps(old)) == CARD
