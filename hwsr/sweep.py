@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -170,9 +171,9 @@ class _Training:
 
     def show(self) -> None:
         """Show the step of the last checkpoint."""
-        card = self.folder / "checkpoint.json"
-        if card.exists():
-            self.bar.update(self.task, completed=Card.model_validate_json(card.read_bytes()).step)
+        with suppress(OSError, ValueError):  # none yet, or not ours: the training itself says so
+            card = Card.model_validate_json((self.folder / "checkpoint.json").read_bytes())
+            self.bar.update(self.task, completed=card.step)
 
     def finish(self) -> Failure | None:
         """Add up the time, and say what went wrong if the process failed."""
@@ -187,9 +188,12 @@ class _Training:
 
 
 def training_seconds(folder: Path) -> float:
-    """How long a network of a sweep has trained so far."""
+    """Wall time of a network's processes so far, those that were stopped or failed included. Raises HwsrError."""
     path = folder / "seconds.json"
-    return float(json.loads(path.read_text())) if path.exists() else 0.0
+    try:
+        return float(json.loads(path.read_text())) if path.exists() else 0.0
+    except (ValueError, TypeError) as error:
+        raise HwsrError(f"{path}: not a number of seconds; remove it, and the time counts from zero") from error
 
 
 def data_sets(folder: Path | None) -> dict[str, Path | None]:

@@ -1,6 +1,7 @@
 """Decoded images in files that are mapped into memory, for data sets larger than it.
 
 An entry is named by the content it was made from, so an image that changed is decoded anew and runs share entries.
+Nothing is ever removed here; the whole folder may be, at any time when nothing trains.
 """
 
 import hashlib

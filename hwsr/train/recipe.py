@@ -122,7 +122,8 @@ def source_recipe(
     """The paper's: 48x48 patches, batch 16, rate 1e-4 halved after two thirds, 300 epochs of 1000 updates.
 
     8-bit networks are retrained at the undivided rate for 5 epochs more; each stage of a ternary one is halved by
-    itself. Fewer `steps` keep the proportions. Raises HwsrError below 2.
+    itself. Fewer `steps` keep the proportions. One thing differs: the paper subtracts the mean RGB of DIV2K and adds
+    it back, the networks here do so with mid-grey, which on 8-bit pixels costs no arithmetic. Raises HwsrError below 2.
     """
     epochs, quantized_epochs = _SOURCE_EPOCHS[precision]
     steps = (epochs + quantized_epochs) * SOURCE_EPOCH if steps is None else steps

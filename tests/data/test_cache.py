@@ -74,7 +74,12 @@ def test_images_are_decoded_once(monkeypatch: pytest.MonkeyPatch, entries: Path,
     assert len(list(entries.iterdir())) == 2 * COUNT
     read: list[str] = []
     decode = datasets._read_pair
-    monkeypatch.setattr(datasets, "_read_pair", lambda hr, lr, scale: (read.append(hr.stem), decode(hr, lr, scale))[1])
+
+    def noted(hr: Path, lr: Path | None, scale: int) -> ImagePair:
+        read.append(hr.stem)
+        return decode(hr, lr, scale)
+
+    monkeypatch.setattr(datasets, "_read_pair", noted)
     assert fingerprint(training_images(images, 2)) == before and read == []
     write_png(images / "HR" / "07.png", np.zeros((40, 40, 3), np.uint8))
     assert fingerprint(training_images(images, 2)) != before and read == ["07"]
