@@ -50,6 +50,19 @@ def photo(tmp_path: Path) -> Path:
     return path
 
 
+def test_training_by_the_sources_recipe(monkeypatch: pytest.MonkeyPatch, model: Path, tmp_path: Path) -> None:
+    options = ["--recipe", "source", "--steps", 3, "--batch", 2, "--init", model, "--precision", "bf16-mixed"]
+    spec = SPEC.replace("x2", "x3")
+    assert hwsr(monkeypatch, "train", spec, "--out", tmp_path / "x3", *options, "--json", tmp_path / "x3.json") == 0
+    card = json.loads((tmp_path / "x3.json").read_text())
+    assert (card["recipe"]["patch"], card["recipe"]["batch"], card["precision"]) == (48, 2, "bf16-mixed")
+    assert [(stage["mode"], stage["schedule"]) for stage in card["recipe"]["stages"]] == [
+        ("float", "halved"),
+        ("quantized", "halved"),
+    ]
+    assert card["init_sha256"] == json.loads((model / "model.json").read_text())["tensors_sha256"]
+
+
 def test_csim_equals_the_reference(monkeypatch: pytest.MonkeyPatch, model: Path, project: Path, photo: Path) -> None:
     figures = model / "csim.json"
     assert hwsr(monkeypatch, "csim", project, "-m", model, "--image", photo, "--json", figures) == 0

@@ -21,7 +21,7 @@ console = Console()
 
 ModelFolder = Annotated[Path, typer.Argument(help="folder of a trained model, or a QONNX file")]
 ModelOption = Annotated[Path, typer.Option("-m", "--model", help="folder of a trained model, or a QONNX file")]
-DataOption = Annotated[Path | None, typer.Option(help="folder of images or of EDSR-layout data sets")]
+DataOption = Annotated[Path | None, typer.Option(help="folder of images, of EDSR-layout data sets, or DIV2K")]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="also write the figures to this file")]
 ProjectOption = Annotated[Path | None, typer.Option(help="HLS project (for --engine csim)")]
 EngineOption = Annotated[Engine, typer.Option(help="what computes")]

@@ -1,12 +1,22 @@
-"""Commands that train and export: train, export."""
+"""Commands that train and export: train, sweep, export."""
 
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hwsr.cli.app import DataOption, JsonOption, app, console, parse_size, write_figures
+from hwsr.train.recipe import FloatPrecision, Preset, Settings
+
+FAILED = 1
+
+RecipeOption = Annotated[Preset, typer.Option(help="named recipe; source is the paper's")]
+StepsOption = Annotated[int | None, typer.Option(min=2, help="updates, float warm-up included [the recipe's]")]
+RateOption = Annotated[float | None, typer.Option(help="peak learning rate [the recipe's]")]
+BatchOption = Annotated[int | None, typer.Option(min=1, help="patches a step [the recipe's]")]
+PatchOption = Annotated[int | None, typer.Option(min=4, help="patch size in low-resolution pixels [the recipe's]")]
+SeedOption = Annotated[int, typer.Option(min=0, help="decides initial weights and every batch")]
 
 
 @app.command()
@@ -14,11 +24,17 @@ def train(
     spec: Annotated[str, typer.Argument(help="the network, for example 'ST-bl x2 n16 g0 b3 noca anchor direct r1'")],
     out: Annotated[Path, typer.Option(help="folder for weights, card, checkpoint and log")],
     data: DataOption = None,
-    steps: Annotated[int, typer.Option(min=2, help="updates, float warm-up included")] = 2000,
-    rate: Annotated[float, typer.Option(help="peak learning rate")] = 2e-3,
-    batch: Annotated[int, typer.Option(min=1, help="patches a step")] = 16,
-    patch: Annotated[int, typer.Option(min=4, help="patch size in low-resolution pixels")] = 32,
-    seed: Annotated[int, typer.Option(min=0, help="decides initial weights and every batch")] = 0,
+    recipe: RecipeOption = Preset.DEFAULT,
+    steps: StepsOption = None,
+    rate: RateOption = None,
+    batch: BatchOption = None,
+    patch: PatchOption = None,
+    seed: SeedOption = 0,
+    init: Annotated[Path | None, typer.Option(help="trained model to start from (x3 and x4: the trained x2)")] = None,
+    devices: Annotated[int, typer.Option(min=1, help="GPUs, or processes where there is none")] = 1,
+    precision: Annotated[
+        FloatPrecision, typer.Option(help="floats of the float stages; quantized ones take 32 bits")
+    ] = FloatPrecision.FULL,
     every: Annotated[int, typer.Option(min=1, help="steps from one validation and checkpoint to the next")] = 500,
     resume: Annotated[bool, typer.Option(help="go on from the checkpoint in --out")] = False,
     json: JsonOption = None,
@@ -27,14 +43,49 @@ def train(
     from hwsr.spec import parse_spec
     from hwsr.train.checkpoint import load_tensors
     from hwsr.train.loop import train as run_training
-    from hwsr.train.recipe import default_recipe
 
     parsed = parse_spec(spec)
-    recipe = replace(default_recipe(parsed.precision, steps, seed, rate), batch=batch, patch=patch)
-    path = run_training(parsed, recipe, out, data, resume, every, console)
+    made = Settings(recipe, steps, rate, batch, patch, seed).make(parsed.precision)
+    path = run_training(parsed, made, out, data, resume, every, console, devices, precision, init)
     card = load_tensors(path)[1]
     console.print(f"trained {card.spec}: {card.history[-1].mean:.2f} dB on the validation images -> {path}")
     write_figures(json, card.model_dump(mode="json"))
+
+
+@app.command()
+def sweep(
+    specs: Annotated[list[str] | None, typer.Argument(help="networks, each quoted")] = None,
+    out: Annotated[Path, typer.Option(help="folder that takes a folder for each network")] = Path("runs/sweep"),
+    specs_file: Annotated[Path | None, typer.Option("--specs", help="text file of more networks, one a line")] = None,
+    data: DataOption = None,
+    recipe: RecipeOption = Preset.DEFAULT,
+    steps: StepsOption = None,
+    rate: RateOption = None,
+    batch: BatchOption = None,
+    patch: PatchOption = None,
+    seed: SeedOption = 0,
+    every: Annotated[int, typer.Option(min=1, help="steps from one validation and checkpoint to the next")] = 500,
+    jobs: Annotated[int, typer.Option(min=1, help="networks trained at a time, one thread each")] = 1,
+    evaluate: Annotated[
+        Path | None, typer.Option("--eval", help="folder of data sets to score on [embedded photographs]")
+    ] = None,
+    json: JsonOption = None,
+) -> None:
+    """Train many networks and print a table of them. Started again, it skips what is finished and resumes the rest."""
+    from hwsr.sweep import Sweep, collect, data_sets, read_specs, render_sweep, run_sweep
+
+    sets = data_sets(evaluate)
+    asked = Sweep(
+        read_specs(specs or [], specs_file), Settings(recipe, steps, rate, batch, patch, seed), out, data, every
+    )
+    failures = run_sweep(asked, jobs, console)
+    rows = collect(asked, failures, sets, console)
+    console.print(render_sweep(rows))
+    write_figures(json, {"networks": [asdict(row) for row in rows], "failed": [asdict(each) for each in failures]})
+    for failure in failures:
+        console.print(f"failed: {failure.spec}: {failure.error}", markup=False, highlight=False)
+    if failures:
+        raise typer.Exit(FAILED)
 
 
 @app.command()

@@ -1,23 +1,38 @@
-"""Where images come from: photographs inside installed wheels, a folder of images, or EDSR's layout.
+"""Where images come from: photographs inside installed wheels, a folder of images, EDSR's layout or DIV2K's.
 
-EDSR's layout is `NAME/HR/*.png` with, optionally, `NAME/LR_bicubic/X2/*x2.png` and so on; a folder may also hold
+EDSR's layout is `NAME/HR/*.png` with, optionally, `NAME/LR_bicubic/X2/*x2.png` and so on; DIV2K's is
+`DIV2K_train_HR/*.png` and `DIV2K_train_LR_bicubic/X2/*x2.png`, and `DIV2K_valid_*` likewise. A folder may also hold
 several such data sets.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+
 from hwsr.data.bicubic import resize_bicubic
+from hwsr.data.cache import cached, content_key
 from hwsr.data.images import SUFFIXES, Uint8Image, read_image
 from hwsr.errors import HwsrError
 
 SKIMAGE_TRAINING = ("coffee.png", "motorcycle_left.png", "motorcycle_right.png", "rocket.jpg")
 SKLEARN_TRAINING = ("china.jpg", "flower.jpg")
 SKIMAGE_VALIDATION = ("astronaut.png", "chelsea.png")
+
+# Folders of full-size images, by what they are for; a folder of their reductions is named LR_bicubic in place of HR.
+TRAINING_HR = ("HR", "DIV2K_train_HR")
+VALIDATION_HR = ("HR", "DIV2K_valid_HR")
+
+# Images up to this many bytes in all are held in memory; the others are mapped from files.
+IN_MEMORY = 2**28
+
+Files = tuple[Path, Path | None]
+# Shows how far the files of a data set are read.
+Progress = Callable[[Sequence[Files]], Iterable[Files]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,18 +44,21 @@ class ImagePair:
     lr: Uint8Image
 
 
-def training_images(data: Path | None, scale: int) -> list[ImagePair]:
-    """All images under `data`, or the embedded training photographs where it is None. Raises HwsrError."""
+def training_images(data: Path | None, scale: int, progress: Progress = iter) -> list[ImagePair]:
+    """All images under `data` (of DIV2K those for training), or the embedded training photographs where it is None.
+
+    Beyond IN_MEMORY bytes their pixels are memory maps of files that the first call writes. Raises HwsrError.
+    """
     if data is None:
-        return [_read_pair(path, None, scale) for path in _embedded(SKIMAGE_TRAINING, SKLEARN_TRAINING)]
-    return [_read_pair(hr, lr, scale) for hr, lr in _files(Path(data), scale)]
+        return _read_pairs(progress(_embedded(SKIMAGE_TRAINING, SKLEARN_TRAINING)), scale)
+    return _read_pairs(progress(_files(Path(data), scale, TRAINING_HR)), scale)
 
 
 def validation_images(scale: int, data: Path | None = None) -> list[ImagePair]:
     """The embedded photographs astronaut and chelsea, or all images under `data` (a benchmark set)."""
     if data is None:
-        return [_read_pair(path, None, scale) for path in _embedded(SKIMAGE_VALIDATION, ())]
-    return training_images(data, scale)
+        return _read_pairs(_embedded(SKIMAGE_VALIDATION, ()), scale)
+    return _read_pairs(_files(Path(data), scale, VALIDATION_HR), scale)
 
 
 def make_pair(name: str, hr: Uint8Image, scale: int, lr: Uint8Image | None = None) -> ImagePair:
@@ -67,19 +85,39 @@ def fingerprint(pairs: Iterable[ImagePair]) -> str:
     digest = hashlib.sha256()
     for pair in pairs:
         digest.update(f"{pair.name} {pair.hr.shape} {pair.lr.shape}\n".encode())
-        digest.update(pair.hr.tobytes() + pair.lr.tobytes())
+        for pixels in (pair.hr, pair.lr):
+            digest.update(np.ascontiguousarray(pixels).data)
     return digest.hexdigest()
+
+
+def _read_pairs(files: Iterable[Files], scale: int) -> list[ImagePair]:
+    """The images of `files`, the first ones in memory and those beyond IN_MEMORY bytes mapped."""
+    pairs: list[ImagePair] = []
+    held = 0
+    for hr, lr in files:
+        pair = _read_pair(hr, lr, scale) if held < IN_MEMORY else _mapped_pair(hr, lr, scale)
+        held += pair.hr.nbytes + pair.lr.nbytes
+        pairs.append(pair)
+    return pairs
+
+
+def _mapped_pair(hr: Path, lr: Path | None, scale: int) -> ImagePair:
+    def decoded() -> tuple[Uint8Image, Uint8Image]:
+        pair = _read_pair(hr, lr, scale)
+        return pair.hr, pair.lr
+
+    return ImagePair(hr.stem, *cached(content_key([hr, *([lr] if lr else [])], scale), decoded))
 
 
 def _read_pair(hr: Path, lr: Path | None, scale: int) -> ImagePair:
     return make_pair(hr.stem, read_image(hr), scale, read_image(lr) if lr else None)
 
 
-def _embedded(skimage: tuple[str, ...], sklearn: tuple[str, ...]) -> list[Path]:
+def _embedded(skimage: tuple[str, ...], sklearn: tuple[str, ...]) -> list[Files]:
     """Photographs by their place in the installed wheels, without importing either."""
-    return [_package("skimage") / "data" / name for name in skimage] + [
-        _package("sklearn") / "datasets" / "images" / name for name in sklearn
-    ]
+    paths = [_package("skimage") / "data" / name for name in skimage]
+    paths += [_package("sklearn") / "datasets" / "images" / name for name in sklearn]
+    return [(path, None) for path in paths]
 
 
 def _package(name: str) -> Path:
@@ -89,17 +127,17 @@ def _package(name: str) -> Path:
     return Path(found.origin).parent
 
 
-def _files(data: Path, scale: int) -> Iterator[tuple[Path, Path | None]]:
-    """(HR, LR or None) of every image under `data`, sorted by name within each data set."""
+def _files(data: Path, scale: int, folders: tuple[str, ...]) -> list[Files]:
+    """(HR, LR or None) of every image under `data`, sorted by name within each data set of HR `folders`."""
     if not data.is_dir():
         raise HwsrError(f"{data}: no such folder; give a folder of images or of EDSR-layout data sets")
-    sets = [folder for folder in (data, *sorted(data.iterdir())) if (folder / "HR").is_dir()]
-    found = [(path, _lr_file(folder, path, scale)) for folder in sets for path in _images_in(folder / "HR")]
+    sets = [base / hr for base in (data, *sorted(data.iterdir())) for hr in folders if (base / hr).is_dir()]
+    found = [(path, _lr_file(folder, path, scale)) for folder in sets for path in _images_in(folder)]
     if not sets:
         found = [(path, None) for path in _images_in(data)]
     if not found:
         raise HwsrError(f"{data}: no images in it; give a folder of {', '.join(SUFFIXES)} files, or of NAME/HR folders")
-    yield from found
+    return found
 
 
 def _images_in(folder: Path) -> list[Path]:
@@ -107,5 +145,6 @@ def _images_in(folder: Path) -> list[Path]:
 
 
 def _lr_file(folder: Path, hr: Path, scale: int) -> Path | None:
-    path = folder / "LR_bicubic" / f"X{scale}" / f"{hr.stem}x{scale}{hr.suffix}"
+    reductions = folder.with_name(f"{folder.name.removesuffix('HR')}LR_bicubic")
+    path = reductions / f"X{scale}" / f"{hr.stem}x{scale}{hr.suffix}"
     return path if path.exists() else None

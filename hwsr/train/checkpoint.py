@@ -38,7 +38,10 @@ class Score(BaseModel):
 
 
 class Card(BaseModel):
-    """How weights came about. `threads` matters because float sums depend on how many there are."""
+    """How weights came about. Threads, accelerator and devices matter because float sums depend on them.
+
+    `init_sha256` is the `tensors_sha256` of the model that the run started from, if it did.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
@@ -51,6 +54,10 @@ class Card(BaseModel):
     step: int = Field(ge=0)
     history: tuple[Score, ...]
     tensors_sha256: str = ""
+    init_sha256: str = ""
+    precision: str = "32-true"
+    accelerator: str = "cpu"
+    devices: int = Field(default=1, ge=1)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], card: Card) -> None:
@@ -107,7 +114,7 @@ def save_model(folder: Path, network: nn.Module, card: Card) -> Path:
 
 def load_model(path: Path) -> tuple[ModelSpec, Tensors]:
     """Spec and state dict of a model: its .safetensors file or the folder that holds model.safetensors."""
-    tensors, card = load_tensors(_model_file(path))
+    tensors, card = load_tensors(model_file(path))
     return parse_spec(card.spec), tensors
 
 
@@ -115,13 +122,14 @@ def load_network(path: Path) -> Network:
     """The network of a model file or folder in eval mode, quantized unless its spec is float. Raises HwsrError."""
     spec, tensors = load_model(path)
     network = build(spec)
-    restore(network, tensors, _model_file(path))
+    restore(network, tensors, model_file(path))
     if spec.precision is not Precision.FLOAT:
         set_quantized(network, True)
     return network.eval()
 
 
-def _model_file(path: Path) -> Path:
+def model_file(path: Path) -> Path:
+    """The weights file of a model's folder, or the file itself."""
     return path / "model.safetensors" if path.is_dir() else path
 
 

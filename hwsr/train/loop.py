@@ -1,14 +1,16 @@
 """The training loop: stages, validation, checkpoints, interruption and exact resumption."""
 
-import signal
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from math import isfinite
 from pathlib import Path
-from types import FrameType
 
 import torch
+from lightning_fabric import Fabric
 from rich.console import Console
+from rich.progress import track
 from torch import Tensor
 from torch.nn import functional
 
@@ -20,13 +22,30 @@ from hwsr.errors import HwsrError, Interrupted
 from hwsr.files import writable_folder
 from hwsr.quant import build, calibrate, set_quantized
 from hwsr.spec import ModelSpec, Precision
-from hwsr.train.checkpoint import Card, Score, load_tensors, restore, save_model, save_tensors
+from hwsr.train.checkpoint import Card, Score, Tensors, load_tensors, restore, save_model, save_tensors
+from hwsr.train.fabric import Listen, accelerator, launch
 from hwsr.train.optimizer import adam_state, load_adam_state, make_adam
 from hwsr.train.progress import Display, display
-from hwsr.train.recipe import Mode, Recipe, Stage, one_cycle
+from hwsr.train.recipe import FloatPrecision, Mode, Recipe, Stage, rate_at
+from hwsr.train.start import start_from
+from hwsr.train.stopping import Event
 from hwsr.train.validation import validate
 
 CALIBRATION_BATCHES = 8
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a run was asked for; the arguments of `train`."""
+
+    spec: ModelSpec
+    recipe: Recipe
+    out: Path
+    data: Path | None
+    resume: bool
+    every: int
+    precision: FloatPrecision
+    init: Path | None
 
 
 def train(
@@ -37,44 +56,66 @@ def train(
     resume: bool = False,
     every: int = 500,
     console: Console | None = None,
+    devices: int = 1,
+    precision: FloatPrecision = FloatPrecision.FULL,
+    init: Path | None = None,
 ) -> Path:
     """Train the network of `spec` and return `out`/model.safetensors (model.json beside it is its card).
 
     Every `every` steps and at the end of each stage the network is validated on the embedded photographs and the
     state is saved as `out`/checkpoint.safetensors; TensorBoard scalars go to `out`/tb. With `resume` the run goes on
     from that checkpoint and ends with the weights, to the bit, of a run never interrupted (on the same machine with
-    the same packages and number of threads).
+    the same packages and number of threads). `init` is a trained model whose tensors, where they fit, the run starts
+    from. Of several `devices` each takes an equal share of every batch; a run on them shows itself on the standard
+    output in place of `console`.
 
     Raises Interrupted after SIGINT or SIGTERM, the state being saved; HwsrError for unusable data or output
     folder, for a checkpoint of another run, and for a loss that is not finite (the last checkpoint stays).
     """
     _check_stages(spec, recipe)
-    run = _Run(spec, recipe, writable_folder(Path(out)), data, every)
-    console = console or Console()
-    if resume:
-        run.load(console)
-    with _deterministic(), _stop_on_signals() as stop, display(console, run.out / "tb", recipe.steps, run.step) as show:
-        for stage, start in recipe.starts():
+    if devices < 1 or recipe.batch % devices:
+        raise HwsrError(f"a batch of {recipe.batch} has no equal shares for {devices} devices; change --devices")
+    task = Task(spec, recipe, writable_folder(Path(out)), data, resume, every, precision, init)
+    # A console does not travel to other processes.
+    return launch(devices, _train, task, console if devices == 1 else None)
+
+
+def _train(fabric: Fabric, listen: Listen, task: Task, console: Console | None) -> Path:
+    console = (console or Console()) if fabric.is_global_zero else Console(quiet=True)
+    run = Run(fabric, task, console)
+    shown = display(console, task.out / "tb", task.recipe.steps, run.step) if fabric.is_global_zero else nullcontext()
+    with _deterministic(), listen() as stop, shown as show:
+        for stage, start in task.recipe.starts():
             if run.step < start + stage.steps:
                 run.train_stage(stage, start, show, stop)
-    return save_model(run.out, run.network, run.card())
+    return save_model(task.out, run.network, run.card()) if fabric.is_global_zero else task.out
 
 
-class _Run:
-    """The state of one run: network, optimizer, step and scores, and what it was asked for."""
+class Run:
+    """The state of one run: network, optimizer, step and scores. Of several processes the first validates and saves."""
 
-    def __init__(self, spec: ModelSpec, recipe: Recipe, out: Path, data: Path | None, every: int) -> None:
-        self.spec, self.recipe, self.out, self.every = spec, recipe, out, every
-        self.checkpoint = out / "checkpoint.safetensors"
-        images = training_images(data, spec.scale)
-        self.sampler = PatchSampler(images, spec.scale, recipe.patch, recipe.batch, recipe.seed)
-        self.data = f"{data or 'embedded photographs'}: {self.sampler.usable} of {len(images)} images hold a patch"
+    def __init__(self, fabric: Fabric, task: Task, console: Console) -> None:
+        self.fabric, self.task, self.spec, self.recipe = fabric, task, task.spec, task.recipe
+        self.checkpoint = task.out / "checkpoint.safetensors"
+        progress = partial(
+            track, description="reading images", console=console, transient=True, disable=not console.is_terminal
+        )
+        with fabric.rank_zero_first():  # it fills the cache of decoded images
+            images = training_images(task.data, self.spec.scale, progress)
+        self.sampler = PatchSampler(images, self.spec.scale, self.recipe.patch, self.recipe.batch, self.recipe.seed)
+        self.data = f"{task.data or 'embedded photographs'}: {self.sampler.usable} of {len(images)} images hold a patch"
         self.data_sha256 = fingerprint(images)
-        self.validation = validation_images(spec.scale)
-        self.network = build(spec, recipe.seed)
-        self.adam = make_adam(self.network)
+        self.validation = validation_images(self.spec.scale)
+        self.network = build(self.spec, self.recipe.seed)
+        self.init_sha256 = start_from(task.init, self.network, console) if task.init else ""
         self.step = 0
         self.history: tuple[Score, ...] = ()
+        saved = self._load(console) if task.resume else None
+        # Anew after loading, which replaces the parameters of Brevitas's scales.
+        self.module = fabric.setup_module(self.network)
+        self.adam = make_adam(self.network)
+        if saved:
+            load_adam_state(self.adam, self.network, saved, self.checkpoint)
 
     def card(self) -> Card:
         return Card(
@@ -86,51 +127,66 @@ class _Run:
             threads=torch.get_num_threads(),
             step=self.step,
             history=self.history,
+            init_sha256=self.init_sha256,
+            precision=self.task.precision,
+            accelerator=accelerator(),
+            devices=self.fabric.world_size,
         )
 
     def save(self) -> None:
         model = {f"model.{name}": tensor for name, tensor in self.network.state_dict().items()}
         save_tensors(self.checkpoint, model | adam_state(self.adam, self.network), self.card())
 
-    def load(self, console: Console) -> None:
-        """Go on from the checkpoint. Raises HwsrError when it is missing, damaged or of another run."""
+    def _load(self, console: Console) -> Tensors:
+        """Take network, step and scores from the checkpoint, and return its tensors.
+
+        Raises HwsrError when it is missing, damaged or of another run.
+        """
         tensors, card = load_tensors(self.checkpoint)
         asked = self.card()
-        for field in ("spec", "recipe", "data_sha256"):
+        for field in ("spec", "recipe", "data_sha256", "init_sha256", "precision"):
             found, wanted = getattr(card, field), getattr(asked, field)
             if found != wanted:
                 raise HwsrError(
-                    f"{self.checkpoint} is of another run ({field} {found}, not {wanted}); "
+                    f"{self.checkpoint} is of another run ({field} {found or 'none'}, not {wanted or 'none'}); "
                     "resume with what it was started with, or choose another output folder"
                 )
-        if card.threads != asked.threads:
-            console.print(f"note: {asked.threads} threads in place of {card.threads}, so last bits may differ")
+        for field in ("threads", "accelerator", "devices"):
+            found, wanted = getattr(card, field), getattr(asked, field)
+            if found != wanted:
+                console.print(f"note: {wanted} {field} in place of {found}, so last bits may differ")
         model = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
         restore(self.network, model, self.checkpoint)
-        self.adam = make_adam(self.network)  # anew, for loading replaces the parameters of Brevitas's scales
-        load_adam_state(self.adam, self.network, tensors, self.checkpoint)
         self.step, self.history = card.step, card.history
+        return tensors
 
-    def train_stage(self, stage: Stage, start: int, show: Display, stop: threading.Event) -> None:
+    def train_stage(self, stage: Stage, start: int, show: Display | None, stop: Event) -> None:
         """Go on with `stage`, which starts at step `start`, to its end. Raises Interrupted, HwsrError."""
         self._enter(stage, start)
         end = start + stage.steps
         while self.step < end:
-            rate = one_cycle(self.step - start, stage.steps, stage.peak_rate)
-            loss = self._update(rate)
+            rate = rate_at(stage, self.step - start)
+            loss = self._update(rate, stage.mode)
             self.step += 1
-            show.step(self.step, stage.mode, loss, rate)
-            if self.step % self.every == 0 or self.step == end:
-                score = Score(step=self.step, psnr_y=validate(self.network, self.validation, self.spec.scale))
-                self.history = (*self.history, score)
-                show.score(score, stage.mode)
-                self.save()
-            if stop.is_set() and self.step < self.recipe.steps:
-                self.save()
+            if show:
+                show.step(self.step, stage.mode, loss, rate)
+                if self.step % self.task.every == 0 or self.step == end:
+                    self._score(stage.mode, show)
+            # Of several processes the one that learns of a signal stops them all, after the same step.
+            if self._mean(torch.tensor(float(stop.is_set()))) > 0 and self.step < self.recipe.steps:
+                if show:
+                    self.save()
+                self.fabric.barrier()
                 raise Interrupted(
                     f"stopped after step {self.step} of {self.recipe.steps}; state saved in "
                     f"{self.checkpoint}; the same command with --resume goes on from there"
                 )
+
+    def _score(self, mode: Mode, show: Display) -> None:
+        score = Score(step=self.step, psnr_y=validate(self.network, self.validation, self.spec.scale))
+        self.history = (*self.history, score)
+        show.score(score, mode)
+        self.save()
 
     def _enter(self, stage: Stage, start: int) -> None:
         """Set the network's mode; at a stage's first step also calibrate it and forget Adam's moments."""
@@ -140,23 +196,38 @@ class _Run:
         if self.step == start:
             if quantized and start == self.recipe.first_quantized:
                 batches = (self.sampler.batch_at(start + i)[0] for i in range(CALIBRATION_BATCHES))
-                calibrate(self.network.eval(), map(_to_tensor, batches))
+                calibrate(self.network.eval(), map(self._to_tensor, batches))
             self.adam = make_adam(self.network)
-        self.network.train()
+        self.module.train()
 
-    def _update(self, rate: float) -> float:
+    def _update(self, rate: float, mode: Mode) -> float:
         """One step of Adam at `rate`; returns the loss before it. Raises HwsrError when that is not finite."""
-        lr, hr = map(_to_tensor, self.sampler.batch_at(self.step))
-        loss = functional.l1_loss(self.network(lr), hr)
-        if not bool(torch.isfinite(loss)):
+        share = slice(self.fabric.global_rank, None, self.fabric.world_size)
+        lr, hr = (self._to_tensor(images[share]) for images in self.sampler.batch_at(self.step))
+        mixed = self.task.precision is FloatPrecision.MIXED and mode is Mode.FLOAT
+        with torch.autocast(lr.device.type, torch.bfloat16, enabled=mixed):
+            output = self.module(lr)
+        loss = functional.l1_loss(output.float(), hr)
+        mean = self._mean(loss.detach().clone())
+        if not isfinite(mean):
             kept = f"; {self.checkpoint} stays as last saved" if self.checkpoint.exists() else ""
             raise HwsrError(f"the loss is not finite at step {self.step}{kept}; train with a lower rate")
         self.adam.zero_grad(set_to_none=True)
-        loss.backward()
+        self.fabric.backward(loss)
         for group in self.adam.param_groups:
             group["lr"] = rate
         self.adam.step()
-        return loss.item()
+        return mean
+
+    def _to_tensor(self, image: Uint8Image) -> Tensor:
+        """Pixel q as q / 256, on this process's device."""
+        return self.fabric.to_device(torch.from_numpy(image)).float() / 256
+
+    def _mean(self, value: Tensor) -> float:
+        """The mean of a number over all processes."""
+        mean = self.fabric.all_reduce(value)
+        assert isinstance(mean, Tensor)  # as what was given; its type says anything
+        return mean.item()
 
 
 def _check_stages(spec: ModelSpec, recipe: Recipe) -> None:
@@ -167,35 +238,13 @@ def _check_stages(spec: ModelSpec, recipe: Recipe) -> None:
         raise HwsrError(f"'{spec}' cannot be trained in the stages {', '.join(modes)}; the last has to be {wanted}")
 
 
-def _to_tensor(image: Uint8Image) -> Tensor:
-    """Pixel q as q / 256."""
-    return torch.from_numpy(image).float() / 256
-
-
 @contextmanager
 def _deterministic() -> Iterator[None]:
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(True)
     try:
-        yield
+        # On a GPU convolutions would otherwise round their inputs to 10 bits.
+        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+            yield
     finally:
         torch.use_deterministic_algorithms(before)
-
-
-@contextmanager
-def _stop_on_signals() -> Iterator[threading.Event]:
-    """An event that SIGINT or SIGTERM sets; a second signal acts as it did before."""
-    stop = threading.Event()
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        stop.set()
-        signal.signal(number, before[signal.Signals(number)])
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
-        signal.signal(number, handle)
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -36,4 +36,4 @@ def load_adam_state(adam: torch.optim.Adam, network: nn.Module, tensors: Mapping
         shapes = {"step": torch.Size(), "exp_avg": parameter.shape, "exp_avg_sq": parameter.shape}
         if {field: tensor.shape for field, tensor in found.items()} != shapes:
             raise HwsrError(f"{path}: the optimizer state of '{name}' does not fit; start without --resume")
-        adam.state[parameter] = found
+        adam.state[parameter] = {field: tensor.to(parameter.device) for field, tensor in found.items()}

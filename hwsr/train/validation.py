@@ -13,9 +13,10 @@ from hwsr.data.metrics import psnr_y
 
 def upscale(network: nn.Module, image: Uint8Image) -> Uint8Image:
     """Run `network` on a whole image: uint8 (H, W, 3) -> uint8 (sH, sW, 3), rounded half to even and clipped."""
-    x = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 256
+    device = next((parameter.device for parameter in network.parameters()), None)
+    x = torch.from_numpy(np.ascontiguousarray(image)).to(device).permute(2, 0, 1)[None].float() / 256
     with torch.no_grad():
-        y = (network(x) * 256).round().clamp(0, 255).to(torch.uint8)
+        y = (network(x) * 256).round().clamp(0, 255).to(torch.uint8).cpu()
     return np.asarray(y[0].permute(1, 2, 0).contiguous())
 
 

@@ -80,3 +80,13 @@ def test_fingerprint_sees_names_pixels_and_order() -> None:
     prints = [fingerprint(pairs) for pairs in ([a, b], [b, a], [a], [other, b])]
     assert len(set(prints)) == 4
     assert fingerprint([make_pair("a", IMAGE.copy(), 2), b]) == prints[0]
+
+
+def test_div2k_layout_trains_on_one_part_and_validates_on_the_other(tmp_path: Path) -> None:
+    for part, name in (("train", "0001"), ("valid", "0801")):
+        write_png(tmp_path / "DIV2K" / f"DIV2K_{part}_HR" / f"{name}.png", IMAGE)
+    write_png(tmp_path / "DIV2K" / "DIV2K_train_LR_bicubic" / "X2" / "0001x2.png", LR)
+    for folder in (tmp_path / "DIV2K", tmp_path):
+        training, validation = training_images(folder, 2), validation_images(2, folder)
+        assert ([pair.name for pair in training], [pair.name for pair in validation]) == (["0001"], ["0801"])
+        assert np.array_equal(training[0].lr, LR) and not np.array_equal(validation[0].lr, LR)

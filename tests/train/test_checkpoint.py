@@ -128,5 +128,17 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
 def test_card_is_for_people_too(tmp_path: Path) -> None:
     save_tensors(tmp_path / "w.safetensors", TENSORS, CARD)
     card = json.loads((tmp_path / "w.json").read_text())
-    assert card["recipe"]["stages"][1] == {"mode": "quantized", "steps": 2, "peak_rate": 0.0005}
+    assert card["recipe"]["stages"][1] == {
+        "mode": "quantized",
+        "steps": 2,
+        "peak_rate": 0.0005,
+        "schedule": "one_cycle",
+    }
     assert card["history"][0]["psnr_y"]["a"] == 30.5
+
+
+def test_cards_from_before_schedules_and_devices_still_load() -> None:
+    old = json.loads(CARD.model_dump_json(exclude={"init_sha256", "precision", "accelerator", "devices"}))
+    for stage in old["recipe"]["stages"]:
+        del stage["schedule"]
+    assert Card.model_validate_json(json.dumps(old)) == CARD

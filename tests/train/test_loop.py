@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from hwsr.data import datasets
 from hwsr.data.datasets import validation_images
 from hwsr.data.images import Uint8Image, read_image, write_png
 from hwsr.data.metrics import psnr_y
@@ -100,6 +101,17 @@ def test_a_signal_in_the_last_step_does_not_stop_a_finished_run(
 ) -> None:
     signal_after(TINY.steps, signal.SIGINT)
     assert train(INT8, TINY, tmp_path / "out", photographs, console=quiet()).exists()
+
+
+def test_mapped_images_train_to_the_same_bits(
+    tmp_path: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = train(INT8, TINY, tmp_path / "held", photographs, console=quiet())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(datasets, "IN_MEMORY", 0)
+    mapped = train(INT8, TINY, tmp_path / "mapped", photographs, console=quiet())
+    assert len(list((tmp_path / "cache").rglob("*.npy"))) >= 4
+    assert mapped.read_bytes() == held.read_bytes()
 
 
 def test_another_seed_gives_other_weights(tmp_path: Path, photographs: Path) -> None:

@@ -4,7 +4,17 @@ import pytest
 
 from hwsr.errors import HwsrError
 from hwsr.spec import Precision
-from hwsr.train.recipe import Mode, Recipe, Stage, default_recipe, one_cycle
+from hwsr.train.recipe import (
+    Mode,
+    Preset,
+    Recipe,
+    Settings,
+    Stage,
+    default_recipe,
+    one_cycle,
+    rate_at,
+    source_recipe,
+)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 10, 1000])
@@ -46,3 +56,38 @@ def test_impossible_recipes_are_refused() -> None:
         Recipe(())
     with pytest.raises(HwsrError, match="too few"):
         default_recipe(Precision.INT8, 1)
+
+
+def test_the_sources_recipe() -> None:
+    recipe = source_recipe(Precision.FLOAT)
+    assert (recipe.steps, recipe.patch, recipe.batch) == (300_000, 48, 16)
+    (stage,) = recipe.stages
+    rates = [rate_at(stage, step) for step in (0, 199_999, 200_000, 299_999)]
+    assert rates == [1e-4, 1e-4, 5e-5, 5e-5]
+
+
+@pytest.mark.parametrize("steps", [None, 610])
+def test_the_source_retrains_8_bit_networks_for_5_epochs_more(steps: int | None) -> None:
+    first, last = source_recipe(Precision.INT8, steps).stages
+    assert (first.steps, last.steps) == ((300_000, 5_000) if steps is None else (600, 10))
+    assert (last.mode, {rate_at(last, step) for step in range(last.steps)}) == (Mode.QUANTIZED, {1e-4})
+
+
+@pytest.mark.parametrize("precision", list(Precision))
+@pytest.mark.parametrize("steps", [2, 30])
+def test_fewer_steps_keep_the_halving(precision: Precision, steps: int) -> None:
+    recipe = source_recipe(precision, steps)
+    assert recipe.steps == steps
+    rates = [rate_at(recipe.stages[0], step) for step in range(recipe.stages[0].steps)]
+    if precision is Precision.FLOAT and steps == 30:
+        assert rates == [1e-4] * 20 + [5e-5] * 10
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_settings_override_a_preset() -> None:
+    assert Settings().make(Precision.INT8) == default_recipe(Precision.INT8, 2000)
+    made = Settings(Preset.SOURCE, steps=9, batch=2, seed=4).make(Precision.FLOAT)
+    assert (made.steps, made.batch, made.patch, made.seed) == (9, 2, 48, 4)
+    assert made.stages[0].peak_rate == 1e-4
+    with pytest.raises(HwsrError, match="a recipe needs"):
+        Settings(batch=0).make(Precision.FLOAT)

@@ -1,0 +1,6 @@
+"""`python -m hwsr` is the command line."""
+
+from hwsr.cli import main
+
+if __name__ == "__main__":
+    main()

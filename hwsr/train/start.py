@@ -1,0 +1,32 @@
+"""Starting from another model's weights: x3 and x4 from the trained x2, as the source does."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from hwsr.errors import HwsrError
+from hwsr.spec import parse_spec
+from hwsr.train.checkpoint import load_tensors, model_file
+from hwsr.zoo.skeleton import Network
+
+
+def start_from(init: Path, network: Network, console: Console) -> str:
+    """Copy every tensor of the model `init` whose name and shape `network` has; return that model's digest.
+
+    What differs (an upsampler of another scale) stays as it was drawn. Raises HwsrError when the model cannot be
+    read, has another number of features, or has nothing that fits.
+    """
+    tensors, card = load_tensors(model_file(init))
+    width, own = parse_spec(card.spec).n, network.state_dict()
+    if width != network.spec.n:
+        raise HwsrError(f"{init}: {width} features, not {network.spec.n}; start from a model of the same width")
+    fitting = {
+        name: tensor
+        for name, tensor in tensors.items()
+        if name in own and (own[name].shape, own[name].dtype) == (tensor.shape, tensor.dtype)
+    }
+    if not fitting:
+        raise HwsrError(f"{init}: '{card.spec}' has no tensor that fits; start from a model of the same kind")
+    network.load_state_dict(own | fitting)
+    console.print(f"started from {init}: {len(fitting)} of {len(own)} tensors")
+    return card.tensors_sha256

@@ -1,0 +1,70 @@
+"""Starting from another model's weights."""
+
+import io
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from hwsr.errors import HwsrError
+from hwsr.quant import build
+from hwsr.spec import parse_spec
+from hwsr.train.checkpoint import load_tensors
+from hwsr.train.loop import train
+from hwsr.train.recipe import Mode, Recipe, Stage
+from hwsr.train.start import start_from
+
+RECIPE = Recipe((Stage(Mode.FLOAT, 2, 1e-3),), batch=2, patch=8, seed=7)
+BODY = "bl {} n4 g1 b1 noca"
+
+
+def quiet() -> Console:
+    return Console(file=io.StringIO(), width=200)
+
+
+@pytest.fixture
+def x2(tmp_path: Path, photographs: Path) -> Path:
+    """A trained x2."""
+    train(parse_spec(BODY.format("x2")), RECIPE, tmp_path / "x2", photographs, console=quiet())
+    return tmp_path / "x2"
+
+
+@pytest.mark.parametrize("scale", [3, 4])
+def test_other_scales_take_all_but_the_upsampler(x2: Path, scale: int) -> None:
+    trained, card = load_tensors(x2 / "model.safetensors")
+    network, console = build(parse_spec(BODY.format(f"x{scale}"))), quiet()
+    drawn = build(parse_spec(BODY.format(f"x{scale}"))).state_dict()
+    assert start_from(x2, network, console) == card.tensors_sha256
+    for name, tensor in network.state_dict().items():
+        fits = name in trained and trained[name].shape == tensor.shape
+        assert torch.equal(tensor, trained[name] if fits else drawn[name])
+        assert fits or name.startswith("upsampler")
+    assert " tensors" in console.file.getvalue()  # type: ignore[attr-defined]  # the StringIO of quiet()
+
+
+def test_quantized_networks_start_from_float_ones(x2: Path) -> None:
+    network = build(parse_spec(BODY.format("x2") + " int8"))
+    start_from(x2, network, quiet())
+    assert torch.equal(network.state_dict()["head.weight"], load_tensors(x2 / "model.safetensors")[0]["head.weight"])
+
+
+def test_what_does_not_fit_is_refused(x2: Path, tmp_path: Path) -> None:
+    with pytest.raises(HwsrError, match="4 features, not 8; start from a model of the same width"):
+        start_from(x2, build(parse_spec("bl x2 n8 g1 b1 noca")), quiet())
+    with pytest.raises(HwsrError, match="has no tensor that fits"):
+        network = build(parse_spec(BODY.format("x2")))
+        network.state_dict = dict  # type: ignore[assignment,method-assign]  # a network without tensors
+        start_from(x2, network, quiet())
+    with pytest.raises(HwsrError, match="no such file"):
+        start_from(tmp_path / "absent", build(parse_spec("bl x2 n8")), quiet())
+
+
+def test_the_card_tells_and_resuming_checks(x2: Path, tmp_path: Path, photographs: Path) -> None:
+    spec = parse_spec(BODY.format("x3"))
+    train(spec, RECIPE, tmp_path / "x3", photographs, console=quiet(), init=x2)
+    card = load_tensors(tmp_path / "x3" / "model.safetensors")[1]
+    assert card.init_sha256 == load_tensors(x2 / "model.safetensors")[1].tensors_sha256
+    with pytest.raises(HwsrError, match=r"of another run \(init_sha256 [0-9a-f]{64}, not none\)"):
+        train(spec, RECIPE, tmp_path / "x3", photographs, resume=True, console=quiet())
+    train(spec, RECIPE, tmp_path / "x3", photographs, resume=True, console=quiet(), init=x2)
