@@ -7,7 +7,6 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from hwsr.errors import HwsrError
@@ -114,7 +113,7 @@ def _render(name: str, rows: list[Row], ours: list[Row]) -> Table:
     for row, own in zip(rows, ours, strict=True):
         ratio = f" r={row['r_over_c_out']}" if row.get("r_over_c_out") else ""
         cells = [cell for key in keys for cell in _cells(row.get(key), own.get(key))]
-        table.add_row(escape(row["model"] + ratio), f"x{row['scale']}", *cells)
+        table.add_row(row["model"] + ratio, f"x{row['scale']}", *cells)
     return table
 
 
@@ -126,7 +125,7 @@ def _cells(paper: float | None, own: float | None) -> tuple[str, str, str]:
 def render_count(spec: ModelSpec, cost: Cost) -> Table:
     """Every layer of one network, and the totals."""
     height, width = low_resolution(spec.scale)
-    table = Table(title=escape(f"{spec}: {width}x{height} to {width * spec.scale}x{height * spec.scale}"))
+    table = Table(title=f"{spec}: {width}x{height} to {width * spec.scale}x{height * spec.scale}")
     table.add_column("layer")
     table.add_column("convolutions")
     for header in ("calls", "params", "Mult-Adds M", "mult. M", "add. M"):

@@ -14,18 +14,19 @@ from hwsr.engines import model_graph, project_of
 from hwsr.hls.csim import CsimReport, compare, upscale
 from hwsr.hls.project import Project
 from hwsr.ir.graph import IntGraph
-from hwsr.ir.tiling import default_tiling
+from hwsr.ir.tiling import default_tiling, tiles
 from hwsr.reference.run import run_all
 from hwsr.reference.run import upscale as reference_upscale
 
 
 @dataclass(frozen=True)
 class ImageReport:
-    """One whole image: output pixels and output values that differ from the reference."""
+    """One whole image: output pixels, output values that differ from the reference, and, where any does, its tiles."""
 
     name: str
     pixels: int
     mismatches: int
+    by_tiles: CsimReport | None
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,12 @@ def _compare_image(project: Project, graph: IntGraph, path: Path) -> ImageReport
     image = np.ascontiguousarray(read_image(path).transpose(2, 0, 1))
     tiling = default_tiling(graph)
     got, wanted = upscale(project, image, tiling), reference_upscale(graph, image, tiling)
-    return ImageReport(path.name, got[0].size, int(np.count_nonzero(got != wanted)))
+    mismatches = int(np.count_nonzero(got != wanted))
+    by_tiles = None
+    if mismatches:
+        cut = np.stack([tile for _, _, tile in tiles(image, tiling)])
+        by_tiles = compare(project, lambda tile: run_all(graph, tile), cut)
+    return ImageReport(path.name, got[0].size, mismatches, by_tiles)
 
 
 def render_report(report: Verification) -> Group:
@@ -78,20 +84,32 @@ def render_report(report: Verification) -> Group:
         table.add_row(image.name, f"{image.pixels:,}", f"{image.mismatches:,}")
     speed = f"g++ {frames.build_s:.1f} s, simulation {frames.pixels_per_s:,.0f} output pixels/s"
     parts: list[Any] = [table, speed]
-    if frames.first:
-        first = frames.first
-        parts.append(
-            f"first mismatch: frame {first.tile}, channel {first.channel}, y {first.y}, x {first.x}: "
-            f"csim {first.got}, reference {first.expected}"
-        )
-        parts.append(_layer_table(frames))
+    parts += _mismatch("test frame", frames)
+    for image in report.images:
+        parts += _mismatch(f"{image.name}, tile", image.by_tiles) if image.by_tiles else []
     parts.append("every value equal" if not report.mismatches else f"{report.mismatches:,} values differ")
     return Group(*parts)
 
 
-def _layer_table(frames: CsimReport) -> Table:
-    table = Table("layer", "values", "mismatches", "first at (c, y, x)", "csim", "reference", title="layer by layer")
-    for layer in frames.layers:
+def _mismatch(where: str, report: CsimReport) -> list[Any]:
+    """The first mismatch and, layer by layer, where it comes from; nothing when all is equal."""
+    first, wrong = report.first, report.first_wrong_layer
+    if first is None:
+        return []
+    return [
+        f"first mismatch: {where} {first.tile}, channel {first.channel}, y {first.y}, x {first.x}: "
+        f"csim {first.got}, reference {first.expected}",
+        _layer_table(report),
+        f"first wrong layer: {wrong.layer}" if wrong else "every layer by itself is equal: look at the last one",
+    ]
+
+
+def _layer_table(report: CsimReport) -> Table:
+    table = Table(title="layer by layer")
+    table.add_column("layer", overflow="fold")
+    for header in ("values", "mismatches", "first at (c, y, x)", "csim", "reference"):
+        table.add_column(header)
+    for layer in report.layers:
         where = str(layer.first) if layer.first else ""
         values = ("", "") if layer.got is None else (str(layer.got), str(layer.expected))
         table.add_row(layer.layer, f"{layer.values:,}", f"{layer.mismatches:,}", where, *values)

@@ -1,8 +1,11 @@
 """The command line. Figures go to the terminal and, with --json, to a file."""
 
+import os
 import sys
 import traceback
 import warnings
+
+from typer.exceptions import Abort, TyperException
 
 from hwsr.cli.app import app
 from hwsr.errors import HwsrError, Interrupted
@@ -12,29 +15,41 @@ from hwsr.errors import HwsrError, Interrupted
 from hwsr.cli import training, hardware, pictures, networks  # noqa: F401
 # isort: on
 
-# Exit codes: 0 done, 1 a comparison found a mismatch, 2 bad input or environment, 70 an error in hwsr itself (with its
-# traceback), 130 interrupted.
-BAD_INPUT, INTERNAL, INTERRUPTED = 2, 70, 130
+# Exit codes: 0 done, 1 a comparison found a mismatch or a network of a sweep failed, 2 bad input or environment, 70 an
+# error in hwsr itself (with its traceback), 130 interrupted, 141 the reader of a pipe went away.
+BAD_INPUT, INTERNAL, INTERRUPTED, BROKEN_PIPE = 2, 70, 130, 141
 
 
 def main() -> None:
-    """Run the command line; an HwsrError becomes one line and exit code 2."""
+    """Run the command line; bad input becomes one line and exit code 2."""
     # Brevitas warns of optional packages that nothing here needs.
     warnings.filterwarnings("ignore", module="brevitas")
+    sys.exit(_run())
+
+
+def _run() -> int:
     try:
-        app()
+        return app(sys.argv[1:] or ["--help"], standalone_mode=False) or 0
+    except TyperException as error:
+        return _refuse(f"{error.format_message()} 'hwsr COMMAND --help' lists the options.")
     except HwsrError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(BAD_INPUT)
+        return _refuse(str(error))
+    except BrokenPipeError:
+        # What is still buffered has no reader either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
     except OSError as error:
-        print(f"error: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
-        sys.exit(BAD_INPUT)
-    except Interrupted as stop:
-        print(stop, file=sys.stderr)
-        sys.exit(INTERRUPTED)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
-    except Exception:
+        return _refuse(f"{error.filename or 'input or output'}: {error.strerror or error}")
+    except (Interrupted, KeyboardInterrupt, Abort) as stop:
+        print(str(stop) or "interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        if isinstance(error, MemoryError) or "memory" in str(error):  # torch raises a RuntimeError
+            return _refuse("not enough memory for this; take a smaller network, frame or batch")
         traceback.print_exc()
-        sys.exit(INTERNAL)
+        return INTERNAL
+
+
+def _refuse(message: str) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return BAD_INPUT

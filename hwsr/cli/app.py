@@ -12,12 +12,24 @@ from hwsr.errors import HwsrError
 from hwsr.files import write_json
 
 app = typer.Typer(
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Hardware-oriented codegen for single-image super-resolution.",
 )
-console = Console()
+
+
+class _Console(Console):
+    """One for names of files and networks: their brackets and colons are no markup."""
+
+    def __init__(self) -> None:
+        super().__init__(markup=False, emoji=False)
+
+    def on_broken_pipe(self) -> None:
+        """The exit code of rich, 1, would say that a comparison failed."""
+        raise BrokenPipeError
+
+
+console = _Console()
 
 ModelFolder = Annotated[Path, typer.Argument(help="folder of a trained model, or a QONNX file")]
 ModelOption = Annotated[Path, typer.Option("-m", "--model", help="folder of a trained model, or a QONNX file")]

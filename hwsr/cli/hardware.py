@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from hwsr.cli.app import JsonOption, ModelFolder, ModelOption, app, check_clock, console, parse_size, write_figures
+from hwsr.errors import HwsrError
 
 MISMATCH = 1
 
@@ -67,7 +68,12 @@ def csim(
     with console.status("compiling and simulating"):
         report = verify(project, model, image or [])
     console.print(render_report(report))
-    write_figures(json, report.as_json())
+    try:
+        write_figures(json, report.as_json())
+    except (HwsrError, OSError) as error:
+        if not report.mismatches:
+            raise
+        console.print(f"error: {error}")
     if report.mismatches:
         raise typer.Exit(MISMATCH)
 

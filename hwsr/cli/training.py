@@ -83,7 +83,7 @@ def sweep(
     console.print(render_sweep(rows))
     write_figures(json, {"networks": [asdict(row) for row in rows], "failed": [asdict(each) for each in failures]})
     for failure in failures:
-        console.print(f"failed: {failure.spec}: {failure.error}", markup=False, highlight=False)
+        console.print(f"failed: {failure.spec}: {failure.error}", highlight=False)
     if failures:
         raise typer.Exit(FAILED)
 

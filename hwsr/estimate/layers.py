@@ -117,6 +117,8 @@ def _requantizing(channels: int, acc_bits: int, out_bits: int) -> Resources:
 
 
 def _conv(node: Conv, site: Site) -> Cost:
+    if node.groups != 1 and not node.depthwise:
+        raise HwsrError(f"node '{node.name}': a convolution in {node.groups} groups has no hardware stage yet")
     _, _, kh, kw = node.weight.shape
     x = node.inputs[0]
     channels, height, width = site.shape(x)

@@ -234,8 +234,7 @@ class _Lowering:
 
     def _conv(self, node: Conv, source: str) -> None:
         channels = self.graph.tensors[node.inputs[0]].channels
-        depthwise = node.groups == channels and channels == len(node.weight) and channels > 1
-        if node.groups != 1 and not depthwise:
+        if node.groups != 1 and not node.depthwise:
             raise HwsrError(f"node '{node.name}': the HLS backend has no convolution in {node.groups} groups yet")
         _, _, kh, kw = node.weight.shape
         height, width, _ = self._shape(node.inputs[0])
@@ -248,7 +247,7 @@ class _Lowering:
         accumulator = QType.holding(*accumulator_range(node, x), x.type.frac)
         point, spread = int(node.weight_frac.max()), int(np.ptp(node.weight_frac))
         grid = QType(spread + 1, False, point)
-        kind = "HwsrDepthwiseConv2D" if depthwise else "HwsrConv2D"
+        kind = "HwsrDepthwiseConv2D" if node.depthwise else "HwsrConv2D"
         attributes = {
             "data_format": "channels_last",
             "in_height": height + 2 * (kh // 2),
@@ -264,7 +263,7 @@ class _Lowering:
             **dict.fromkeys(("pad_top", "pad_bottom", "pad_left", "pad_right"), 0),
             "up": (point - node.weight_frac).tolist(),
             "grid": f"ap_{precision(grid)}",
-            "depthwise_data" if depthwise else "weight_data": _channels_last(node),
+            "depthwise_data" if node.depthwise else "weight_data": _channels_last(node),
             "bias_data": _exact(node, node.bias, bias_type),
         }
         types = {

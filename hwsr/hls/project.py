@@ -143,8 +143,9 @@ def graph_hash(graph: IntGraph) -> str:
     for node in graph.nodes:
         digest.update(type(node).__name__.encode())
         for key, value in vars(node).items():
-            content = value.astype(np.int64).tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
-            digest.update(key.encode() + content)
+            if isinstance(value, np.ndarray):
+                value = (value.shape, value.tolist())
+            digest.update(f"{key}={value!r};".encode())
     return digest.hexdigest()
 
 

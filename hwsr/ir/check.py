@@ -130,8 +130,8 @@ def infer(node: Node, inputs: list[Tensor], frame: tuple[int, int]) -> Tensor:
         case Concat():
             return _infer_concat(node, inputs)
         case Upsample():
-            if node.factor < 1:
-                raise HwsrError(f"node '{node.name}': upsamples by {node.factor}; a factor is at least 1")
+            if node.factor < 1 or inputs[0].pooled:
+                raise HwsrError(f"node '{node.name}': upsamples by {node.factor}; it takes a whole number and an image")
             return replace(inputs[0], upscale=inputs[0].upscale * node.factor)
     raise HwsrError(f"node '{node.name}': {type(node).__name__} is not an IntGraph operation")
 

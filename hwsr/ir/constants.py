@@ -41,11 +41,9 @@ def quantize_constant(
 ) -> QuantizedConstant:
     """What a Quant node makes of a constant: round half to even, saturate. Scales lie along the first axis."""
     frac = power_of_two(node, scale)
-    if frac.size > 1 and frac.shape[0] != frac.size:
-        raise HwsrError(f"node '{node}': its scales do not lie along the output channels")
     channels = values.shape[0] if values.ndim else 1
-    if frac.size not in (1, channels):
-        raise HwsrError(f"node '{node}': {frac.size} scales for {channels} channels")
+    if frac.size > 1 and frac.shape != (channels, *[1] * (values.ndim - 1)):
+        raise HwsrError(f"node '{node}': scales of shape {frac.shape} are not one an output channel of {values.shape}")
     per_channel = np.broadcast_to(frac.reshape(-1), (channels,))
     grid = per_channel.reshape(-1, *[1] * (values.ndim - 1))
     limits = QType(bits, signed, 0)
@@ -55,12 +53,16 @@ def quantize_constant(
     return QuantizedConstant(integers, per_channel.astype(np.int64), bits if signed else bits + 1)
 
 
-def dyadic_constant(node: str, values: NDArray, channels: int) -> QuantizedConstant:
-    """A constant a channel as integers, each on its own coarsest grid. Raises HwsrError if one is too fine."""
-    flat = np.asarray(values, np.float64).reshape(-1)
-    if flat.size not in (1, channels):
-        raise HwsrError(f"node '{node}': {flat.size} constants for {channels} channels")
-    flat = np.broadcast_to(flat, (channels,))
+def channel_constant(node: str, values: NDArray, channels: int) -> NDArray:
+    """What a node adds to or multiplies (1, C, H, W) with, as one value a channel. Raises HwsrError where it is not."""
+    if values.size > 1 and values.shape not in ((channels, 1, 1), (1, channels, 1, 1)):
+        raise HwsrError(f"node '{node}': a constant of shape {values.shape} is not one a channel of {channels}")
+    return np.broadcast_to(values.reshape(-1), (channels,))
+
+
+def dyadic_constant(node: str, values: NDArray) -> QuantizedConstant:
+    """Constants (C,) as integers, each on its own coarsest grid. Raises HwsrError if one is too fine."""
+    flat = np.asarray(values, np.float64)
     mantissa, exponent = np.frexp(flat)
     integers = np.rint(np.ldexp(mantissa, 53)).astype(np.int64)
     frac = 53 - exponent.astype(np.int64)

@@ -70,6 +70,11 @@ class Conv(Node):
     bias: IntArray
     groups: int = 1
 
+    @property
+    def depthwise(self) -> bool:
+        """One channel in and one out a group."""
+        return 1 < self.groups == self.weight.shape[0] and self.weight.shape[1] == 1
+
 
 @dataclass(frozen=True, eq=False)
 class Scale(Node):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hwsr.errors import HwsrError
 from hwsr.ir.check import MAX_BITS, infer, make_graph
-from hwsr.ir.constants import QuantizedConstant, dyadic_constant, power_of_two, quantize_constant
+from hwsr.ir.constants import QuantizedConstant, channel_constant, dyadic_constant, power_of_two, quantize_constant
 from hwsr.ir.graph import (
     Add,
     ChannelMul,
@@ -203,7 +203,7 @@ class _Reader:
         """The bias as integers on the accumulators' grid of each channel."""
         if not name:
             return np.zeros(len(grid), np.int64)
-        bias = self.quantized.get(name) or dyadic_constant(label, self._constant(name, label), len(grid))
+        bias = self.quantized.get(name) or dyadic_constant(label, self._constant(name, label))
         if bias.values.shape != grid.shape:
             raise HwsrError(f"node '{label}': its bias is not one value a channel")
         exact = [Fraction(int(q)) * Fraction(2) ** int(up) for q, up in zip(bias.values, grid - bias.frac, strict=True)]
@@ -214,7 +214,7 @@ class _Reader:
     def _mul(self, node: onnx.NodeProto, label: str) -> None:
         constant, source = self._constant_operand(node, label)
         if constant is not None:
-            factor = dyadic_constant(label, constant, self.tensors[source].channels)
+            factor = self._channel_constant(label, constant, source)
             self._emit(node, Scale(self._name(label), (source,), factor.values, factor.bits, factor.frac))
             return
         first, second = self._sources(node, label)
@@ -229,7 +229,7 @@ class _Reader:
             return
         if constant is None or (node.op_type == "Sub" and node.input[0] in self.constants):
             raise HwsrError(f"node '{label}': Sub is supported only to take a constant from a tensor")
-        offset = dyadic_constant(label, -constant if node.op_type == "Sub" else constant, self.tensors[source].channels)
+        offset = self._channel_constant(label, -constant if node.op_type == "Sub" else constant, source)
         frac = int(offset.frac.max())
         self._emit(node, Offset(self._name(label), (source,), offset.values << (frac - offset.frac), frac))
 
@@ -270,6 +270,9 @@ class _Reader:
         if not plain or scales.shape != (4,) or list(scales[:2]) != [1, 1] or scales[2] != scales[3] or scales[2] % 1:
             raise HwsrError(f"node '{label}': Resize must be nearest, asymmetric, floor, by one whole factor")
         self._emit(node, Upsample(self._name(label), (self._source(node.input[0], label),), int(scales[2])))
+
+    def _channel_constant(self, label: str, constant: NDArray, source: str) -> QuantizedConstant:
+        return dyadic_constant(label, channel_constant(label, constant, self.tensors[source].channels))
 
     def _constant_operand(self, node: onnx.NodeProto, label: str) -> tuple[NDArray | None, str]:
         """(constant, tensor) of a node with two operands; (None, '') when both are tensors."""
@@ -319,8 +322,9 @@ def _label(node: onnx.NodeProto) -> str:
 
 def _sigmoid(name: str, source: str, of: QType, to: QType) -> Table:
     """The table of Quant(sigmoid(q)) over every integer of the input's type."""
-    if of.bits > MAX_TABLE_BITS:
-        raise HwsrError(f"node '{name}': a table over {of.bits} bits is too large; quantize to {MAX_TABLE_BITS} first")
+    bits = max(of.bits, to.bits)
+    if bits > MAX_TABLE_BITS:
+        raise HwsrError(f"node '{name}': a table of {bits} bits is too large; quantize to {MAX_TABLE_BITS} at most")
     x = np.ldexp(np.arange(of.lo, of.hi + 1, dtype=np.float64), -of.frac)
     y = np.rint(np.ldexp(1 / (1 + np.exp(-x)), to.frac))
     return Table(name, (source,), np.clip(y, to.lo, to.hi).astype(np.int64), to)

@@ -64,7 +64,7 @@ def _fitted(graph: IntGraph, node: Node, wanted: int) -> int:
         return valid_reuse(graph.tensors[node.name].channels, 1, wanted)
     channels = graph.tensors[node.inputs[0]].channels
     c_out, _, kh, kw = node.weight.shape
-    return valid_reuse(kh * kw * channels, c_out, wanted, depthwise=node.groups == channels == c_out and channels > 1)
+    return valid_reuse(kh * kw * channels, c_out, wanted, depthwise=node.depthwise)
 
 
 def accumulator_range(node: Conv, x: Tensor) -> tuple[int, int]:
