@@ -22,7 +22,7 @@ from hwsr.ir.tiling import Tiling, default_tiling, run_tiled
 from hwsr.reference.run import upscale as reference_upscale
 from hwsr.spec import ModelSpec
 from hwsr.train.checkpoint import load_network
-from hwsr.zoo.skeleton import Network
+from hwsr.zoo.network import Network
 
 Image = NDArray[np.uint8]
 # (H, W, 3) uint8 -> (sH, sW, 3) uint8

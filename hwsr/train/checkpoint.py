@@ -19,7 +19,7 @@ from hwsr.files import atomic_path, write_text
 from hwsr.quant import build, set_quantized
 from hwsr.spec import ModelSpec, Precision, parse_spec
 from hwsr.train.recipe import Recipe
-from hwsr.zoo.skeleton import Network
+from hwsr.zoo.network import Network
 
 Tensors = dict[str, Tensor]
 

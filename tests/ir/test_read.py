@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from hwsr.errors import HwsrError
 from hwsr.ir.graph import Conv, Input, QType, Requantize
-from hwsr.ir.read import _sigmoid, read_qonnx
+from hwsr.ir.read import _table, read_qonnx
 from hwsr.reference.run import run
 from tests.random_models import Builder, random_model
 
