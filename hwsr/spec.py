@@ -226,7 +226,9 @@ def _parse_peer(name: str, options: list[str], ternary: bool) -> PeerSpec:
 def _parse_model(name: str, options: list[str]) -> ModelSpec:
     found = _NAME.match(name)
     if not found:
-        raise HwsrError(f"'{name}' is not a network's name; write for example 'bl', 'blrn(r=2)[rb]', 'ST-bl' or 'espcn'")
+        raise HwsrError(
+            f"'{name}' is not a network's name; write for example 'bl', 'blrn(r=2)[rb]', 'ST-bl' or 'espcn'"
+        )
     if found["unit"] not in UNIT_ARGS:
         known = f"the units {', '.join(UNIT_ARGS)}, or the networks {', '.join(PEERS)}"
         raise HwsrError(f"unknown network '{found['unit']}'; choose one of {known}")

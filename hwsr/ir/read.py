@@ -136,8 +136,8 @@ class _Reader:
                 self._resize(node, label, attributes)
             case other:
                 raise HwsrError(
-                    f"node '{label}': operation {other} is not supported; known are Quant, Conv, Relu, Sigmoid, Tanh, Mul, "
-                    "Add, Sub, ReduceSum, DepthToSpace (CRD), Resize (nearest), Slice and Concat of channels, and the "
+                    f"node '{label}': operation {other} is not supported; known are Quant, Conv, Relu, Sigmoid, Tanh, "
+                    "Mul, Add, Sub, ReduceSum, DepthToSpace (CRD), Resize (nearest), Slice and Concat of channels, and the "
                     "Reshape, Transpose, Reshape of a channel shuffle"
                 )
 

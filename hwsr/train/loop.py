@@ -13,13 +13,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from hwsr import __version__
+from hwsr.data.colour import as_channels
 from hwsr.data.datasets import fingerprint, training_images, validation_images
 from hwsr.data.images import Uint8Image
 from hwsr.data.patches import PatchSampler
 from hwsr.errors import HwsrError, Interrupted
 from hwsr.files import writable_folder
 from hwsr.quant import build, calibrate, set_quantized
-from hwsr.spec import ModelSpec, Precision
+from hwsr.spec import Precision, Spec
 from hwsr.train.checkpoint import Card, Score, load_tensors, restore, save_model, save_tensors
 from hwsr.train.optimizer import adam_state, load_adam_state, make_adam
 from hwsr.train.progress import Display, display
@@ -30,7 +31,7 @@ CALIBRATION_BATCHES = 8
 
 
 def train(
-    spec: ModelSpec,
+    spec: Spec,
     recipe: Recipe,
     out: Path,
     data: Path | None = None,
@@ -63,7 +64,7 @@ def train(
 class _Run:
     """The state of one run: network, optimizer, step and scores, and what it was asked for."""
 
-    def __init__(self, spec: ModelSpec, recipe: Recipe, out: Path, data: Path | None, every: int) -> None:
+    def __init__(self, spec: Spec, recipe: Recipe, out: Path, data: Path | None, every: int) -> None:
         self.spec, self.recipe, self.out, self.every = spec, recipe, out, every
         self.checkpoint = out / "checkpoint.safetensors"
         images = training_images(data, spec.scale)
@@ -121,7 +122,7 @@ class _Run:
             self.step += 1
             show.step(self.step, stage.mode, loss, rate)
             if self.step % self.every == 0 or self.step == end:
-                score = Score(step=self.step, psnr_y=validate(self.network, self.validation, self.spec.scale))
+                score = Score(step=self.step, psnr_y=self._validate())
                 self.history = (*self.history, score)
                 show.score(score, stage.mode)
                 self.save()
@@ -139,14 +140,13 @@ class _Run:
             set_quantized(self.network, quantized)
         if self.step == start:
             if quantized and start == self.recipe.first_quantized:
-                batches = (self.sampler.batch_at(start + i)[0] for i in range(CALIBRATION_BATCHES))
-                calibrate(self.network.eval(), map(_to_tensor, batches))
+                calibrate(self.network.eval(), (self._batch(start + i)[0] for i in range(CALIBRATION_BATCHES)))
             self.adam = make_adam(self.network)
         self.network.train()
 
     def _update(self, rate: float) -> float:
         """One step of Adam at `rate`; returns the loss before it. Raises HwsrError when that is not finite."""
-        lr, hr = map(_to_tensor, self.sampler.batch_at(self.step))
+        lr, hr = self._batch(self.step)
         loss = functional.l1_loss(self.network(lr), hr)
         if not bool(torch.isfinite(loss)):
             kept = f"; {self.checkpoint} stays as last saved" if self.checkpoint.exists() else ""
@@ -158,8 +158,16 @@ class _Run:
         self.adam.step()
         return loss.item()
 
+    def _batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """The LR and HR patches of a step, in the network's image channels."""
+        lr, hr = (_to_tensor(image, self.spec.channels) for image in self.sampler.batch_at(step))
+        return lr, hr
 
-def _check_stages(spec: ModelSpec, recipe: Recipe) -> None:
+    def _validate(self) -> dict[str, float]:
+        return validate(self.network, self.validation, self.spec.scale, self.spec.channels)
+
+
+def _check_stages(spec: Spec, recipe: Recipe) -> None:
     """A float network is trained in float alone; any other ends quantized and never returns to float."""
     modes = [stage.mode for stage in recipe.stages]  # float sorts before quantized
     wanted = Mode.FLOAT if spec.precision is Precision.FLOAT else Mode.QUANTIZED
@@ -167,9 +175,10 @@ def _check_stages(spec: ModelSpec, recipe: Recipe) -> None:
         raise HwsrError(f"'{spec}' cannot be trained in the stages {', '.join(modes)}; the last has to be {wanted}")
 
 
-def _to_tensor(image: Uint8Image) -> Tensor:
-    """Pixel q as q / 256."""
-    return torch.from_numpy(image).float() / 256
+def _to_tensor(images: Uint8Image, channels: int) -> Tensor:
+    """RGB (N, 3, H, W), or its luma where `channels` is 1; pixel q as q / 256."""
+    chosen = as_channels(images.transpose(0, 2, 3, 1), channels).transpose(0, 3, 1, 2)
+    return torch.from_numpy(chosen).float() / 256
 
 
 @contextmanager

@@ -23,9 +23,9 @@ _FRAME = 4
 
 @dataclass(frozen=True)
 class LayerCost:
-    """One layer (a convolution, SP-conv or PReLU) over a whole image; `calls` > 1 where its weights serve several times.
+    """One layer (a convolution, SP-conv or PReLU) over a whole image.
 
-    weights: `params` without biases and slopes.
+    calls: > 1 where its weights serve several times; weights: `params` without biases and slopes.
     """
 
     name: str

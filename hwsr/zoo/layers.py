@@ -33,7 +33,7 @@ class Layers(Protocol):
         """1x1 convolution of a (N, C, 1, 1) tensor (channel attention)."""
 
     def fixed_conv(self, weight: Tensor, groups: int = 1) -> nn.Module:
-        """Convolution by constants (c_out, c_in / groups, kh, kw) on FIXED_GRID, never learned; grid -> accumulators."""
+        """Convolution by constants (c_out, c_in / groups, kh, kw) on FIXED_GRID; grid -> accumulators."""
 
     def relu(self) -> nn.Module:
         """ReLU; accumulators -> grid."""
@@ -172,7 +172,7 @@ def value(x: Tensor) -> Tensor:
 def stored(conv: nn.Conv2d, name: str) -> Tensor:
     """What is learned of a convolution's 'weight' or 'bias': the parameter itself, or the one it is made from."""
     if parametrize.is_parametrized(conv, name):
-        return conv.parametrizations[name].original  # type: ignore[index,union-attr,return-value]  # by its name
+        return conv.parametrizations[name].original  # type: ignore[index,union-attr]  # by its name
     tensor: Tensor = getattr(conv, name)
     return tensor
 

@@ -31,3 +31,9 @@ def initialize(network: Network, seed: int) -> None:
                 if module.bias is not None:
                     stored(module, "bias").zero_()
         network.start()
+
+
+def shrink(conv: nn.Module) -> None:
+    """Make fresh weights small."""
+    for parameter in conv.parameters():
+        parameter.mul_(ANCHORED_GAIN)

@@ -1,7 +1,7 @@
 """Published networks for small hardware, as their authors define them.
 
-All work around mid-grey, as the rest of the zoo does; the authors feed most of them pixels in [0, 1], which differs by a
-bias and in what zero padding means. Where a network clips its output, saturation to 8-bit pixels does (not in float).
+All work around mid-grey, as the rest of the zoo does; the authors feed most of them pixels in [0, 1], which differs by
+a bias and in what zero padding means. Where a network clips its output, saturation to 8-bit pixels does (not in float).
 """
 
 import torch
@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from hwsr.spec import PeerSpec
 from hwsr.zoo.layers import Layers, Shuffle, value
-from hwsr.zoo.network import ANCHORED_GAIN, Network
+from hwsr.zoo.network import Network, shrink
 from hwsr.zoo.upscaling import Bicubic, Deconvolution
 
 
@@ -79,7 +79,7 @@ class ABPN(Network):
         return value(self.image_out(y + anchor))
 
     def start(self) -> None:
-        self.last.weight.mul_(ANCHORED_GAIN)
+        shrink(self.last)
 
 
 class SESR(Network):
@@ -110,10 +110,10 @@ class SESR(Network):
         return value(self.image_out(y + functional.interpolate(value(x), scale_factor=self.scale, mode="nearest")))
 
     def start(self) -> None:
-        self.last.weight.mul_(ANCHORED_GAIN)
-        for conv in self.convs:
-            nn.init.dirac_(skip := torch.empty_like(conv.weight))
-            conv.weight.mul_(ANCHORED_GAIN).add_(skip)
+        for conv in (self.last, *self.convs):
+            shrink(conv)
+        for weight in self.convs.parameters():
+            weight += nn.init.dirac_(torch.empty_like(weight))
 
 
 class XLSR(Network):

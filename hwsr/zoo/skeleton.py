@@ -6,7 +6,7 @@ from torch.nn import functional
 from hwsr.spec import ModelSpec, Unit
 from hwsr.zoo.erum import ERUM
 from hwsr.zoo.layers import GlobalMean, Layers, Shuffle, value
-from hwsr.zoo.network import ANCHORED_GAIN, Network
+from hwsr.zoo.network import Network, shrink
 from hwsr.zoo.units import make_unit
 
 
@@ -103,4 +103,4 @@ class Skeleton(Network):
     def start(self) -> None:
         if self.anchor:
             convolutions = [module for module in self.modules() if isinstance(module, nn.Conv2d)]
-            convolutions[-1].weight.mul_(ANCHORED_GAIN)
+            shrink(convolutions[-1])
