@@ -58,7 +58,7 @@ def our_tables() -> dict[str, list[Row]]:
     """Our figures of every published row, unrounded, in the layout and under the keys of the published ones.
 
     A network that the zoo does not have is null; trade-offs take the published PSNR; mean shifts count as in the paper.
-    Table 3 itself counts FSRCNN's deconvolution at the output's size, and CARN-M with the upsamplers of all three scales.
+    Table 3 itself counts FSRCNN's deconvolution at the output's size, and CARN-M with the upsamplers of three scales.
     """
 
     @cache

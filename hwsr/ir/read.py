@@ -137,8 +137,8 @@ class _Reader:
             case other:
                 raise HwsrError(
                     f"node '{label}': operation {other} is not supported; known are Quant, Conv, Relu, Sigmoid, Tanh, "
-                    "Mul, Add, Sub, ReduceSum, DepthToSpace (CRD), Resize (nearest), Slice and Concat of channels, and the "
-                    "Reshape, Transpose, Reshape of a channel shuffle"
+                    "Mul, Add, Sub, ReduceSum, DepthToSpace (CRD), Resize (nearest), Slice and Concat of channels, and "
+                    "the Reshape, Transpose, Reshape of a channel shuffle"
                 )
 
     def _identity(self, node: onnx.NodeProto) -> None:

@@ -113,7 +113,7 @@ class SESR(Network):
         for conv in (self.last, *self.convs):
             shrink(conv)
         for weight in self.convs.parameters():
-            weight += nn.init.dirac_(torch.empty_like(weight))
+            weight.add_(nn.init.dirac_(torch.empty_like(weight)))
 
 
 class XLSR(Network):
