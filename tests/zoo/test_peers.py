@@ -71,7 +71,7 @@ def test_mult_adds_as_published(text: str, published_g: float) -> None:
 
 @pytest.mark.parametrize(("scale", "published_g"), [(2, 6.0), (3, 5.0), (4, 4.6)])
 def test_fsrcnn_counted_as_published_and_as_done(scale: int, published_g: float) -> None:
-    """Ahn et al. 2018, table 1, takes all 81 taps of the deconvolution for every output pixel: s^2 times what is done."""
+    """Ahn et al. 2018, table 1, takes all 81 taps of the deconvolution for every output pixel: s^2 times its work."""
     counted = cost(f"fsrcnn x{scale}")
     height, width = low_resolution(scale)
     deconvolution = next(layer for layer in counted.layers if "deconvolution" in layer.name)
