@@ -44,6 +44,12 @@ class FSRCNN(Network):
     def forward(self, image: Tensor) -> Tensor:
         return value(self.image_out(value(self.deconvolution(self.body(self.image_in(image))))))
 
+    def start(self) -> None:
+        # As the authors draw them (He et al. 2015): each PReLU halves the variance, nearly.
+        for parameter in self.body.parameters():
+            if parameter.dim() == 4:
+                parameter.mul_(2**0.5)
+
 
 class ESPCN(Network):
     """ESPCN (Shi et al. 2016): luma, 5x5 to 64, tanh, 3x3 to 32, tanh, 3x3 to s^2, pixel shuffle."""

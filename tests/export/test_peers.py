@@ -12,6 +12,7 @@ from hwsr.export.qonnx import execute, export_qonnx
 from hwsr.ir.check import check_image_network
 from hwsr.ir.read import read_qonnx
 from hwsr.quant import build, calibrate
+from hwsr.quant.layers import Int8Layers
 from hwsr.reference.run import run
 from hwsr.spec import PEERS, parse_spec
 
@@ -38,14 +39,12 @@ def test_three_engines_agree(name: str, scale: int, tmp_path: Path) -> None:
 
 
 def test_slopes_pass_what_is_positive_and_scale_the_rest() -> None:
-    """The exported PReLU keeps every integer from 0 up; below, it is slope times x, rounded half to even."""
-    from hwsr.quant.layers import Int8Layers
-
+    """The quantized PReLU keeps every integer from 0 up; below, it is slope times x, rounded half to even."""
     act = Int8Layers().prelu(3)
     with torch.no_grad():
         act.weight.copy_(torch.tensor([0.25, -0.3, 1.7]))
     x = torch.arange(-128, 128).float()[None, None, :, None].expand(1, 3, 256, 1) / 128
-    y = (act.eval()(x).value * 128).squeeze().numpy()
+    y = (act.eval()(x).value.detach() * 128).squeeze().numpy()
     q = np.arange(-128, 128)
     for channel, slope in enumerate((32, -38, 127)):
         expected = np.where(q < 0, np.clip(np.rint(q * slope / 128), -128, 127), q)
