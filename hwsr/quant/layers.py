@@ -41,17 +41,10 @@ class Int8Layers:
     def pooled_conv(self, c_in: int, c_out: int) -> nn.Module:
         return QuantConv2d(c_in, c_out, 1, weight_quant=self.weight_quant, bias_quant=Int32Bias)
 
-    def fixed_conv(self, weight: Tensor, groups: int = 1) -> nn.Module:
-        c_out, c_group, height, width = weight.shape
-        conv = QuantConv2d(
-            c_group * groups,
-            c_out,
-            (height, width),
-            padding=(height // 2, width // 2),
-            groups=groups,
-            bias=False,
-            weight_quant=FixedWeight,
-        )
+    def fixed_conv(self, weight: Tensor) -> nn.Module:
+        c_out, c_in, height, width = weight.shape
+        kernel = (height, width)
+        conv = QuantConv2d(c_in, c_out, kernel, padding=same_padding(kernel), bias=False, weight_quant=FixedWeight)
         conv.weight = nn.Parameter(weight, requires_grad=False)
         return conv
 

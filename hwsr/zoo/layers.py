@@ -32,8 +32,8 @@ class Layers(Protocol):
     def pooled_conv(self, c_in: int, c_out: int) -> nn.Module:
         """1x1 convolution of a (N, C, 1, 1) tensor (channel attention)."""
 
-    def fixed_conv(self, weight: Tensor, groups: int = 1) -> nn.Module:
-        """Convolution by constants (c_out, c_in / groups, kh, kw) on FIXED_GRID; grid -> accumulators."""
+    def fixed_conv(self, weight: Tensor) -> nn.Module:
+        """Convolution by constants (c_out, c_in, kh, kw) on FIXED_GRID; grid -> accumulators."""
 
     def relu(self) -> nn.Module:
         """ReLU; accumulators -> grid."""
@@ -77,9 +77,9 @@ class FloatLayers:
     def pooled_conv(self, c_in: int, c_out: int) -> nn.Module:
         return nn.Conv2d(c_in, c_out, 1)
 
-    def fixed_conv(self, weight: Tensor, groups: int = 1) -> nn.Module:
-        c_out, c_group, height, width = weight.shape
-        conv = self.conv(c_group * groups, c_out, (height, width), groups, bias=False)
+    def fixed_conv(self, weight: Tensor) -> nn.Module:
+        c_out, c_in, height, width = weight.shape
+        conv = self.conv(c_in, c_out, (height, width), bias=False)
         conv.weight = nn.Parameter(weight, requires_grad=False)
         return conv
 

@@ -88,8 +88,9 @@ class Bicubic(nn.Module):
         super().__init__()
         taps = torch.from_numpy(bicubic_taps(scale)).float()
         self.rows, self.rows_grid = layers.fixed_conv(taps.reshape(scale, 1, -1, 1)), layers.residual()
-        columns = taps.reshape(scale, 1, 1, -1).repeat(scale, 1, 1, 1)
-        self.columns, self.grid = layers.fixed_conv(columns, groups=scale), layers.residual()
+        # Each row's channel to its s pixels; written as a full matrix, which every backend has a convolution for.
+        columns = torch.kron(torch.eye(scale), taps).reshape(scale**2, scale, 1, -1)
+        self.columns, self.grid = layers.fixed_conv(columns), layers.residual()
         self.shuffle = Shuffle(scale)
 
     def forward(self, x: Tensor) -> Tensor:
