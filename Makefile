@@ -21,6 +21,8 @@ NAME ?= $(call slug,$(NET))
 RUN := runs/$(NAME)
 PROJECT := hls_projects/$(NAME)_$(call slug,$(BACKEND))
 TRAIN_OPTIONS = --steps $(STEPS) $(if $(DATA),--data "$(DATA)") $(if $(RESUME),--resume)
+# What needs a model goes on with a training that was interrupted.
+STARTED = $(if $(RESUME),,$(if $(wildcard $(RUN)/checkpoint.safetensors),--resume))
 
 .PHONY: setup run train-ternary train-int8 export hls csim estimate test test-full bench lint clean
 .DELETE_ON_ERROR:
@@ -33,7 +35,7 @@ $(VENV)/.ready: pyproject.toml
 	touch $@
 
 $(RUN)/model.safetensors: | $(VENV)/.ready
-	$(HWSR) train "$(NET)" --out "$(RUN)" $(TRAIN_OPTIONS) --json "$(RUN)/train.json"
+	$(HWSR) train "$(NET)" --out "$(RUN)" $(TRAIN_OPTIONS) $(STARTED) --json "$(RUN)/train.json"
 
 train-ternary: setup
 	@$(MAKE) --no-print-directory train NET="$(or $(SPEC),$(TERNARY_SPEC))"

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hwsr.data.colour import as_channels
 from hwsr.errors import HwsrError
 from hwsr.hls.csim import upscale as csim_upscale
 from hwsr.hls.project import Project, graph_hash, load_project
@@ -20,12 +21,12 @@ from hwsr.ir.graph import IntGraph
 from hwsr.ir.read import read_qonnx
 from hwsr.ir.tiling import Tiling, default_tiling, run_tiled
 from hwsr.reference.run import upscale as reference_upscale
-from hwsr.spec import ModelSpec
+from hwsr.spec import Spec
 from hwsr.train.checkpoint import load_network
-from hwsr.zoo.skeleton import Network
+from hwsr.zoo.network import Network
 
 Image = NDArray[np.uint8]
-# (H, W, 3) uint8 -> (sH, sW, 3) uint8
+# RGB (H, W, 3) uint8 -> (sH, sW, C) uint8; C is 3, or 1 where the network makes luma alone
 Upscaler = Callable[[Image], Image]
 
 
@@ -59,13 +60,13 @@ def make_upscaler(engine: Engine, model: Path, project: Path | None = None) -> t
             return lambda image: _torch_upscale(network, image, tiling), network.spec.scale
         case Engine.REFERENCE:
             graph = model_graph(model)
-            return lambda image: _to_hwc(reference_upscale(graph, _to_chw(image))), graph.scale
+            return lambda image: _to_hwc(reference_upscale(graph, _to_chw(image, graph.input.channels))), graph.scale
         case Engine.CSIM:
             if project is None:
                 raise HwsrError("the csim engine needs the model's HLS project; give --project hls_projects/NAME")
             graph = model_graph(model)
             built = project_of(project, model, graph)
-            return lambda image: _to_hwc(_csim_upscale(built, graph, _to_chw(image))), graph.scale
+            return lambda image: _csim_upscale(built, graph, image), graph.scale
 
 
 def project_of(folder: Path, model: Path, graph: IntGraph) -> Project:
@@ -77,15 +78,15 @@ def project_of(folder: Path, model: Path, graph: IntGraph) -> Project:
 
 
 def _csim_upscale(project: Project, graph: IntGraph, image: Image) -> Image:
-    if not graph.fixed_frame and (image.shape[1] < graph.frame[0] or image.shape[2] < graph.frame[1]):
+    if not graph.fixed_frame and (image.shape[0] < graph.frame[0] or image.shape[1] < graph.frame[1]):
         raise HwsrError(
-            f"the project's frame is {graph.frame[1]}x{graph.frame[0]}, the image {image.shape[2]}x{image.shape[1]}; "
+            f"the project's frame is {graph.frame[1]}x{graph.frame[0]}, the image {image.shape[1]}x{image.shape[0]}; "
             "use the reference engine, which gives the same bits on hardware of any frame"
         )
-    return csim_upscale(project, image, default_tiling(graph))
+    return _to_hwc(csim_upscale(project, _to_chw(image, graph.input.channels), default_tiling(graph)))
 
 
-def needs_tiles(spec: ModelSpec) -> bool:
+def needs_tiles(spec: Spec) -> bool:
     """Quantized channel attention works on frames of a fixed size; in float it takes the whole image."""
     return spec.attention and spec.precision != "float"
 
@@ -96,12 +97,13 @@ def _torch_upscale(network: Network, image: Image, tiling: Tiling | None) -> Ima
             result = network(torch.from_numpy(tile)[None].float() / 256)[0].numpy()
         return np.clip(np.rint(result * 256), 0, 255).astype(np.uint8)
 
-    chw = _to_chw(image)
+    chw = _to_chw(image, network.spec.channels)
     return _to_hwc(run(chw) if tiling is None else run_tiled(run, chw, tiling, network.spec.scale))
 
 
-def _to_chw(image: Image) -> Image:
-    return np.ascontiguousarray(image.transpose(2, 0, 1))
+def _to_chw(image: Image, channels: int) -> Image:
+    """RGB (H, W, 3) -> (channels, H, W): as it is, or its luma."""
+    return np.ascontiguousarray(as_channels(image, channels).transpose(2, 0, 1))
 
 
 def _to_hwc(image: Image) -> Image:

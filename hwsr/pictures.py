@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from hwsr.data.bicubic import resize_bicubic
+from hwsr.data.colour import in_colour
 from hwsr.data.datasets import ImagePair
 from hwsr.data.metrics import psnr_y
 from hwsr.files import atomic_path
@@ -16,13 +17,16 @@ CROP = 96  # pixels of the original shown enlarged
 
 
 def comparison(pair: ImagePair, result: NDArray[np.uint8], scale: int, out: Path) -> None:
-    """Write a PNG: original, bicubic and `result`, each whole and around its most detailed crop. Raises HwsrError."""
+    """Write a PNG: original, bicubic and `result` (RGB or Y), each whole and around its most detailed crop.
+
+    Raises HwsrError when the file cannot be written.
+    """
     mpl.use("agg")
     bicubic = resize_bicubic(pair.lr, scale)
     columns = {
         f"{pair.name}, original": pair.hr,
         f"bicubic x{scale}, {psnr_y(bicubic, pair.hr, scale):.2f} dB": bicubic,
-        f"hwsr x{scale}, {psnr_y(result, pair.hr, scale):.2f} dB": result,
+        f"hwsr x{scale}, {psnr_y(result, pair.hr, scale):.2f} dB": in_colour(result, pair.lr, scale),
     }
     y, x = busiest_crop(pair.hr, CROP)
     height, width = pair.hr.shape[:2]
@@ -30,7 +34,7 @@ def comparison(pair: ImagePair, result: NDArray[np.uint8], scale: int, out: Path
     axes = figure.subplots(2, 3, height_ratios=(height / width, 1))
     for column, (title, image) in enumerate(columns.items()):
         axes[0, column].imshow(image)
-        axes[0, column].set_title(title)
+        axes[0, column].set_title(title, parse_math=False)
         axes[1, column].imshow(image[y : y + CROP, x : x + CROP], interpolation="nearest")
     for axis in axes.flat:
         axis.set_axis_off()

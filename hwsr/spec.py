@@ -1,4 +1,4 @@
-"""ModelSpec: what one network is. Parses and prints the names that the paper uses.
+"""What one network is: ModelSpec, in the names that the paper uses, or PeerSpec, a published network beside them.
 
 A spec is the paper's name of the network followed by options, each one word:
 
@@ -18,6 +18,10 @@ A spec is the paper's name of the network followed by options, each one word:
     direct      last convolution to 3 s^2 channels, then shuffle (ESPCN)        conv, shuffle, conv
     int8 int8t  8-bit fixed point, weights scaled per channel or per tensor     float
     rN          with ST- only: hidden width of the SP-convs over c_out          r1
+
+A peer is its published name, a scale and a precision; its layers are what its authors published (hwsr/zoo/peers.py):
+
+    srcnn x2    fsrcnn x3    fsrcnn-s x2 int8    espcn x3    carn-m x4    abpn x3 int8    xlsr x3    sesr-m5 x2 int8
 """
 
 import re
@@ -65,6 +69,8 @@ UNIT_ARGS: dict[str, dict[str, int]] = {
 PLACES = ("rb", "rg", "rg+u")
 SCALES = (2, 3, 4)
 SP_RATIOS = (1, 2, 4, 6)
+# The published networks, with their image channels: 3 for RGB, 1 for luma alone.
+PEERS = {"srcnn": 1, "fsrcnn": 1, "fsrcnn-s": 1, "espcn": 1, "carn-m": 3, "abpn": 3, "xlsr": 3, "sesr-m5": 1}
 
 _NAME = re.compile(r"^(?P<st>ST-)?(?P<unit>[a-z0-9]+)(?P<erum>-e)?(?P<args>\([^)]*\))?(?P<place>\[[a-z+]+\])?$")
 _OPTION = re.compile(r"^(?P<key>[xngbr])(?P<value>\d+)$")
@@ -96,8 +102,7 @@ class ModelSpec:
             raise HwsrError(f"unknown unit '{self.unit.name}'; choose one of {', '.join(UNIT_ARGS)}")
         if self.place not in PLACES:
             raise HwsrError(f"unknown place [{self.place}]; choose one of {', '.join(PLACES)}")
-        if self.scale not in SCALES:
-            raise HwsrError(f"scale x{self.scale} is not supported; choose one of {SCALES}")
+        _check_scale(self.scale)
         if self.sp_ratio not in SP_RATIOS:
             raise HwsrError(f"r{self.sp_ratio} is not supported; choose one of {SP_RATIOS}")
         if self.n < 1 or self.blocks < 1 or self.groups < 0:
@@ -124,9 +129,62 @@ class ModelSpec:
         return " ".join(words)
 
     @property
+    def channels(self) -> int:
+        """Channels of the image: RGB."""
+        return 3
+
+    @property
     def slug(self) -> str:
-        """A file name for this spec: its text with everything but letters and digits turned into '_'."""
-        return re.sub(r"[^a-z0-9]+", "_", str(self).lower()).strip("_")
+        """A file name for this spec."""
+        return _slug(self)
+
+
+@dataclass(frozen=True)
+class PeerSpec:
+    """A published network: a name of PEERS, in float or 8-bit fixed point."""
+
+    name: str
+    scale: int = 2
+    precision: Precision = Precision.FLOAT
+
+    def __post_init__(self) -> None:
+        if self.name not in PEERS:
+            raise HwsrError(f"unknown network '{self.name}'; choose one of {', '.join(PEERS)}")
+        if self.precision is Precision.TERNARY:
+            raise HwsrError(f"'{self.name}' has no ternary form; choose float or int8, or ST-bl for SP-convs")
+        _check_scale(self.scale)
+
+    def __str__(self) -> str:
+        precision = [] if self.precision is Precision.FLOAT else [str(self.precision)]
+        return " ".join([self.name, f"x{self.scale}", *precision])
+
+    @property
+    def channels(self) -> int:
+        """Channels of the image: 3 for RGB, 1 for luma alone."""
+        return PEERS[self.name]
+
+    @property
+    def attention(self) -> bool:
+        """No peer has channel attention."""
+        return False
+
+    @property
+    def slug(self) -> str:
+        """A file name for this spec."""
+        return _slug(self)
+
+
+Spec = ModelSpec | PeerSpec
+
+
+def _slug(spec: Spec) -> str:
+    """A spec's text with everything but letters and digits turned into '_'."""
+    return re.sub(r"[^a-z0-9]+", "_", str(spec).lower()).strip("_")
+
+
+def _check_scale(scale: int) -> None:
+    if scale not in SCALES:
+        raise HwsrError(f"scale x{scale} is not supported; choose one of {SCALES}")
 
 
 def _check_width(spec: ModelSpec) -> None:
@@ -143,14 +201,37 @@ def _check_width(spec: ModelSpec) -> None:
         raise HwsrError(f"'{spec}': bls2 splits its features in half; choose an even n")
 
 
-def parse_spec(text: str) -> ModelSpec:
-    """Read a spec such as 'ST-bl x2 n16 g1 b4 noca r2'. Raises HwsrError naming the word that does not fit."""
+def parse_spec(text: str) -> Spec:
+    """Read a spec such as 'ST-bl x2 n16 g1 b4 noca r2' or 'FSRCNN x2 int8' (a peer's name in any case).
+
+    Raises HwsrError naming the word that does not fit.
+    """
     name, *options = text.split() or [""]
+    peer = name.lower().removeprefix("st-")
+    if peer in PEERS:
+        return _parse_peer(peer, options, ternary=peer != name.lower())
+    return _parse_model(name, options)
+
+
+def _parse_peer(name: str, options: list[str], ternary: bool) -> PeerSpec:
+    fields: dict[str, object] = {"precision": Precision.TERNARY} if ternary else {}
+    for word in options:
+        option = _parse_option(word, ternary)
+        if not option.keys() <= {"scale", "precision"}:
+            raise HwsrError(f"'{word}' does not fit {name}, whose layers are as published; it takes x2-x4, int8, int8t")
+        fields = _joined(fields, option, word)
+    return PeerSpec(name, **fields)  # type: ignore[arg-type]  # each value is built for the field it names
+
+
+def _parse_model(name: str, options: list[str]) -> ModelSpec:
     found = _NAME.match(name)
     if not found:
-        raise HwsrError(f"'{name}' is not a network's name; write for example 'bl', 'blrn(r=2)[rb]' or 'ST-bl'")
+        raise HwsrError(
+            f"'{name}' is not a network's name; write for example 'bl', 'blrn(r=2)[rb]', 'ST-bl' or 'espcn'"
+        )
     if found["unit"] not in UNIT_ARGS:
-        raise HwsrError(f"unknown unit '{found['unit']}'; choose one of {', '.join(UNIT_ARGS)}")
+        known = f"the units {', '.join(UNIT_ARGS)}, or the networks {', '.join(PEERS)}"
+        raise HwsrError(f"unknown network '{found['unit']}'; choose one of {known}")
     fields: dict[str, object] = {"unit": Unit(found["unit"], _parse_args(found["unit"], found["args"] or ""))}
     if found["place"]:
         fields["place"] = found["place"][1:-1]
@@ -159,10 +240,16 @@ def parse_spec(text: str) -> ModelSpec:
     if found["st"]:
         fields["precision"] = Precision.TERNARY
     for word in options:
-        fields |= _parse_option(word, ternary=bool(found["st"]))
+        fields = _joined(fields, _parse_option(word, ternary=bool(found["st"])), word)
     spec = ModelSpec(**fields)  # type: ignore[arg-type]  # each value is built for the field it names
     # The plain convolution replaces nothing, wherever it stands.
     return replace(spec, place="rg") if spec.unit.name == "bl" else spec
+
+
+def _joined(fields: dict[str, object], option: dict[str, object], word: str) -> dict[str, object]:
+    if fields.keys() & option.keys():
+        raise HwsrError(f"'{word}' says again what another word has said; leave one of them out")
+    return fields | option
 
 
 def _parse_option(word: str, ternary: bool) -> dict[str, object]:
@@ -190,7 +277,7 @@ def _parse_args(unit: str, text: str) -> tuple[tuple[str, int], ...]:
     args = dict(UNIT_ARGS[unit])
     for part in filter(None, text.strip("()").replace(" ", "").split(",")):
         key, _, value = part.partition("=")
-        if key not in args or not value.isdigit() or int(value) < 1:
+        if key not in args or not value.isdecimal() or int(value) < 1:
             raise HwsrError(
                 f"'{part}' is no argument of {unit}; it takes {', '.join(f'{k}=N' for k in args) or 'none'}"
             )

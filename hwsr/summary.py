@@ -12,6 +12,13 @@ from hwsr.errors import HwsrError
 
 def render_summary(run: Path, project: Path) -> Group:
     """A table of the run's figures and the paths of what it wrote. Raises HwsrError when a command has not run."""
+    try:
+        return _summary(run, project)
+    except (KeyError, TypeError, IndexError) as error:
+        raise HwsrError(f"{run}: its JSON files are not those of hwsr's commands; run 'make run' again") from error
+
+
+def _summary(run: Path, project: Path) -> Group:
     train, scores, csim, estimate = (_figures(run, name) for name in ("train", "eval", "csim", "estimate"))
     mean = scores["images"][-1]
     table = Table("what", "figure", title=f"hwsr: {train['spec']}", show_header=False)

@@ -25,7 +25,7 @@ from hwsr.evaluate import evaluate
 from hwsr.export.qonnx import export_qonnx
 from hwsr.files import writable_folder, write_json
 from hwsr.quant import build
-from hwsr.spec import ModelSpec, parse_spec
+from hwsr.spec import Spec, parse_spec
 from hwsr.train.checkpoint import Card, load_network, load_tensors
 from hwsr.train.recipe import Settings
 from hwsr.train.stopping import Event, stop_on_signals
@@ -40,13 +40,13 @@ FRAME = (48, 48)
 class Sweep:
     """What to train: the specs, one recipe for all, and where to. `data` None: the embedded photographs."""
 
-    specs: tuple[ModelSpec, ...]
+    specs: tuple[Spec, ...]
     settings: Settings
     out: Path
     data: Path | None = None
     every: int = 500
 
-    def folder(self, spec: ModelSpec) -> Path:
+    def folder(self, spec: Spec) -> Path:
         return self.out / spec.slug
 
 
@@ -77,7 +77,7 @@ class Failure:
     error: str
 
 
-def read_specs(words: Sequence[str], file: Path | None) -> tuple[ModelSpec, ...]:
+def read_specs(words: Sequence[str], file: Path | None) -> tuple[Spec, ...]:
     """The specs of the command line and of a file with one a line (# starts a comment), each once. Raises HwsrError."""
     try:
         text = file.read_text(encoding="utf-8") if file else ""
@@ -112,7 +112,7 @@ def run_sweep(sweep: Sweep, jobs: int, console: Console) -> list[Failure]:
     return failures
 
 
-def _is_finished(sweep: Sweep, spec: ModelSpec, data_sha256: str) -> bool:
+def _is_finished(sweep: Sweep, spec: Spec, data_sha256: str) -> bool:
     """Whether the folder holds the model that this sweep would train, to its last step."""
     try:
         card = load_tensors(sweep.folder(spec) / "model.safetensors")[1]
@@ -122,9 +122,7 @@ def _is_finished(sweep: Sweep, spec: ModelSpec, data_sha256: str) -> bool:
     return (card.spec, card.recipe, card.data_sha256, card.step) == (str(spec), recipe, data_sha256, recipe.steps)
 
 
-def _train_all(
-    sweep: Sweep, specs: Sequence[ModelSpec], jobs: int, bar: Progress, stop: Event
-) -> Iterator[Failure | None]:
+def _train_all(sweep: Sweep, specs: Sequence[Spec], jobs: int, bar: Progress, stop: Event) -> Iterator[Failure | None]:
     """Train `specs` and yield how each ended. Raises Interrupted when `stop` is set, all processes having ended."""
     waiting, running = list(specs), list[_Training]()
     try:
@@ -150,7 +148,7 @@ def _train_all(
 class _Training:
     """One running `hwsr train`, of one thread."""
 
-    def __init__(self, sweep: Sweep, spec: ModelSpec, bar: Progress) -> None:
+    def __init__(self, sweep: Sweep, spec: Spec, bar: Progress) -> None:
         self.spec, self.folder, self.bar = spec, sweep.folder(spec), bar
         self.steps = sweep.settings.make(spec.precision).steps
         self.task = bar.add_task(str(spec), total=self.steps)
@@ -227,7 +225,7 @@ def collect(sweep: Sweep, failures: Sequence[Failure], sets: dict[str, Path | No
     return rows
 
 
-def _quality(folder: Path, spec: ModelSpec, pairs: Sequence[ImagePair]) -> Quality:
+def _quality(folder: Path, spec: Spec, pairs: Sequence[ImagePair]) -> Quality:
     if needs_tiles(spec):
         export_qonnx(load_network(folder), folder / "model.onnx", FRAME)
     upscale, scale = make_upscaler(Engine.TORCH, folder)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsr.data.colour import as_channels
 from hwsr.data.datasets import validation_images
 from hwsr.data.images import read_image
 from hwsr.ir.graph import IntGraph
@@ -14,12 +15,15 @@ TILES = 8
 
 
 def test_tiles(graph: IntGraph, image: Path | None) -> NDArray[np.uint8]:
-    """Up to 8 tiles (N, 3, H, W) spread over an image, or over the embedded low-resolution photographs."""
+    """Up to 8 tiles (N, C, H, W) spread over an image, or over the embedded low-resolution photographs.
+
+    C: the network's image channels.
+    """
     pictures = [read_image(image)] if image else [pair.lr for pair in validation_images(graph.scale)]
     cut = [
         tile
         for picture in pictures
-        for _, _, tile in tiles(np.ascontiguousarray(picture.transpose(2, 0, 1)), Tiling(graph.frame, 0))
+        for _, _, tile in tiles(as_channels(picture, graph.input.channels).transpose(2, 0, 1), Tiling(graph.frame, 0))
     ]
     chosen = np.linspace(0, len(cut) - 1, min(TILES, len(cut))).round().astype(int)
     return np.stack([cut[i] for i in chosen])

@@ -9,6 +9,7 @@ import numpy as np
 from rich.console import Group
 from rich.table import Table
 
+from hwsr.data.colour import as_channels
 from hwsr.data.images import read_image
 from hwsr.engines import model_graph, project_of
 from hwsr.hls.csim import CsimReport, compare, upscale
@@ -62,7 +63,7 @@ def verify(folder: Path, model: Path, images: Sequence[Path]) -> Verification:
 
 
 def _compare_image(project: Project, graph: IntGraph, path: Path) -> ImageReport:
-    image = np.ascontiguousarray(read_image(path).transpose(2, 0, 1))
+    image = np.ascontiguousarray(as_channels(read_image(path), graph.input.channels).transpose(2, 0, 1))
     tiling = default_tiling(graph)
     got, wanted = upscale(project, image, tiling), reference_upscale(graph, image, tiling)
     mismatches = int(np.count_nonzero(got != wanted))

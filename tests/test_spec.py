@@ -1,7 +1,7 @@
 import pytest
 
 from hwsr.errors import HwsrError
-from hwsr.spec import Precision, parse_spec
+from hwsr.spec import PeerSpec, Precision, parse_spec
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,10 @@ from hwsr.spec import Precision, parse_spec
         "blclc(g1=8,g2=2)[rg] x2 n16 g1 b1",
         "ST-bls2-e[rg+u] x4 n16 g1 b1 r1",
         "blm2(e=3)[rg] x2 n16 g1 b1",
+        "srcnn x4",
+        "fsrcnn-s x3 int8",
+        "carn-m x2 int8t",
+        "sesr-m5 x2 int8",
     ],
 )
 def test_prints_what_it_parsed(text: str) -> None:
@@ -59,6 +63,12 @@ def test_the_papers_names_stand_for_its_full_networks() -> None:
         ("bl-e direct", "direct"),
         ("bl n0", "n0"),
         ("bl b0", "b0"),
+        ("ST-fsrcnn x2", "'fsrcnn' has no ternary form"),
+        ("espcn n16", "n16"),
+        ("abpn x3 anchor", "anchor"),
+        ("xlsr x5", "x5"),
+        ("srcnn x2 r1", "r1"),
+        ("vdsr x2", "sesr-m5"),
     ],
 )
 def test_a_word_that_does_not_fit_is_named(text: str, named: str) -> None:
@@ -68,3 +78,11 @@ def test_a_word_that_does_not_fit_is_named(text: str, named: str) -> None:
 
 def test_slugs_are_file_names() -> None:
     assert parse_spec("ST-blrn(r=2)[rb] x3 r2").slug == "st_blrn_r_2_rb_x3_n64_g2_b5_r2"
+
+
+def test_peers_have_their_image_channels_and_any_case() -> None:
+    assert parse_spec("FSRCNN x3 int8") == PeerSpec("fsrcnn", 3, Precision.INT8)
+    assert [parse_spec(name).channels for name in ("srcnn", "abpn", "carn-m", "bl")] == [1, 3, 3, 3]
+    assert parse_spec("SESR-M5 x2 int8").slug == "sesr_m5_x2_int8"
+    with pytest.raises(HwsrError, match="unknown network 'vdsr'"):
+        PeerSpec("vdsr")

@@ -28,14 +28,15 @@ def upscale(
     engine: EngineOption = Engine.REFERENCE,
     project: ProjectOption = None,
 ) -> None:
-    """Upscale an image of any size with a trained model and write a PNG."""
+    """Upscale an image of any size with a trained model and write a PNG; chroma is bicubic where it knows luma only."""
+    from hwsr.data.colour import in_colour
     from hwsr.data.images import read_image, write_png
     from hwsr.engines import make_upscaler
 
     pixels = read_image(image)
     run, scale = make_upscaler(engine, model, project)
     with console.status(f"upscaling with {engine}"):
-        result = run(pixels)
+        result = in_colour(run(pixels), pixels, scale)
     path = out or Path(f"{image.stem}_x{scale}.png")
     write_png(path, result)
     console.print(f"{image} {pixels.shape[1]}x{pixels.shape[0]} -> {path} {result.shape[1]}x{result.shape[0]}")

@@ -4,20 +4,18 @@ import numpy as np
 import numpy.typing as npt
 from skimage.metrics import structural_similarity
 
+from hwsr.data.colour import luma
 from hwsr.data.images import Uint8Image
 from hwsr.errors import HwsrError
 
 SSIM_WINDOW = 11
 
 
-def luma(image: Uint8Image) -> npt.NDArray[np.float64]:
-    """Y of RGB uint8 (..., 3): 16 + (65.481 R + 128.553 G + 24.966 B) / 255, not rounded; 16 to 235."""
-    weights = np.array([65.481, 128.553, 24.966]) / 255
-    return np.asarray(16 + image.astype(np.float64) @ weights)
-
-
 def psnr_y(a: Uint8Image, b: Uint8Image, shave: int) -> float:
-    """PSNR in dB of Y between two uint8 (H, W, 3), `shave` pixels off each border; infinite where equal."""
+    """PSNR in dB of Y between two uint8 images, `shave` pixels off each border; infinite where equal.
+
+    Each is RGB (H, W, 3) or Y itself (H, W, 1).
+    """
     x, y = _shaved_luma(a, b, shave, smallest=1)
     error = float(np.mean((x - y) ** 2))
     return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
@@ -34,7 +32,7 @@ def ssim_y(a: Uint8Image, b: Uint8Image, shave: int) -> float:
 def _shaved_luma(
     a: Uint8Image, b: Uint8Image, shave: int, smallest: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    if a.shape != b.shape:
+    if a.shape[:2] != b.shape[:2]:
         raise HwsrError(f"images of {a.shape} and {b.shape} cannot be compared; crop them to one size")
     if min(a.shape[:2]) - 2 * shave < smallest:
         raise HwsrError(f"an image of {a.shape} less {shave} pixels a border is below {smallest}x{smallest}")

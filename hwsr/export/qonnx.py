@@ -17,7 +17,7 @@ from hwsr.errors import HwsrError
 from hwsr.files import atomic_path
 from hwsr.spec import Precision
 from hwsr.zoo.layers import reciprocal
-from hwsr.zoo.skeleton import Network
+from hwsr.zoo.network import Network
 
 DEFAULT_FRAME = (48, 48)
 # How far the constant that stands for 1 / (H W) may be off.
@@ -41,7 +41,7 @@ def export_qonnx(network: Network, path: Path, frame: tuple[int, int] = DEFAULT_
         with warnings.catch_warnings(), torch.no_grad():
             # The tracer warns of every constant that it is meant to see as one.
             warnings.simplefilter("ignore")
-            image = torch.zeros(1, 3, *frame)
+            image = torch.zeros(1, network.spec.channels, *frame)
             brevitas_export(network.eval(), args=image, export_path=str(temporary), dynamo=False)
         model = onnx.load_model(str(temporary), load_external_data=False)
         _put_quantized_weights(model, network)
@@ -56,7 +56,8 @@ def _put_quantized_weights(model: onnx.ModelProto, network: Network) -> None:
     """
     initializers = {item.name: item for item in model.graph.initializer}
     for name, module in network.named_modules():
-        if isinstance(module, QuantConv2d):
+        # Weights made from other parameters are quantized constants already.
+        if isinstance(module, QuantConv2d) and f"{name}.weight" in initializers:
             values = module.quant_weight().value.detach().numpy()
             initializers[f"{name}.weight"].CopyFrom(onnx.numpy_helper.from_array(values, f"{name}.weight"))
 
@@ -74,7 +75,7 @@ def _name(model: onnx.ModelProto, network: Network) -> None:
 
 
 def execute(path: Path, image: np.ndarray) -> np.ndarray:
-    """Run a QONNX file in qonnx's own executor: (3, H, W) uint8 -> (3, sH, sW) integers. The independent oracle."""
+    """Run a QONNX file in qonnx's own executor: (C, H, W) uint8 -> (C, sH, sW) integers. The independent oracle."""
     model = ModelWrapper(str(path))
     result = execute_onnx(model, {"image": image[None].astype(np.float32) / 256})["upscaled"][0]
     integers = np.rint(result * 256).astype(np.int64)

@@ -209,12 +209,13 @@ def _infer_channel_mul(node: ChannelMul, x: Tensor, attention: Tensor) -> Tensor
 
 
 def check_image_network(graph: IntGraph) -> None:
-    """Raise HwsrError unless the network takes and makes 8-bit RGB images, pixel q as q / 256."""
-    pixels = QType(8, False, 8)
+    """Raise HwsrError unless the network takes and makes 8-bit RGB images, or luma alone, pixel q as q / 256."""
+    pixels, channels = QType(8, False, 8), graph.input.channels
     for name in (graph.input.name, graph.output.name):
         made = graph.tensors[name]
-        if made.type != pixels or made.channels != 3 or made.pooled:
-            raise HwsrError(f"node '{name}': makes {made.channels} channels of {made.type}, an image has 3 of {pixels}")
+        if made.type != pixels or made.channels not in (1, 3) or made.channels != channels or made.pooled:
+            wanted = f"an image has 3 of {pixels}, or 1 (luma), as many out as in"
+            raise HwsrError(f"node '{name}': makes {made.channels} channels of {made.type}; {wanted}")
 
 
 def _ranged(node: Node, like: Tensor, ends: list[int], frac: int) -> Tensor:

@@ -1,5 +1,6 @@
 """Reads a QONNX file into an IntGraph. The file is untrusted: everything is checked, nothing is executed."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,11 @@ from hwsr.ir.graph import (
 
 MAX_ACTIVATION_BITS = 16
 MAX_TABLE_BITS = 12
+# What becomes a table.
+FUNCTIONS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
+    "Sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "Tanh": np.tanh,
+}
 
 
 def read_qonnx(path: Path) -> IntGraph:
@@ -60,7 +66,7 @@ class _Reader:
         self.graph = graph
         self.constants = {item.name: _array(item) for item in graph.initializer}
         self.quantized: dict[str, QuantizedConstant] = {}
-        self.pending: dict[str, tuple[str, str]] = {}  # Relu and Sigmoid wait for the Quant that follows them
+        self.pending: dict[str, tuple[str, str]] = {}  # nonlinearities wait for the Quant that follows them
         self.shuffling: dict[str, tuple[str, int, bool]] = {}  # source, groups, transposed: until shaped back
         self.alias: dict[str, str] = {}
         self.nodes: list[Node] = []
@@ -101,7 +107,7 @@ class _Reader:
                 self._quant(node, label, attributes)
             case "Conv":
                 self._conv(node, label, attributes)
-            case "Relu" | "Sigmoid":
+            case "Relu" | "Sigmoid" | "Tanh":
                 self.pending[node.output[0]] = (node.op_type, self._source(node.input[0], label))
             case "Mul":
                 self._mul(node, label)
@@ -130,9 +136,9 @@ class _Reader:
                 self._resize(node, label, attributes)
             case other:
                 raise HwsrError(
-                    f"node '{label}': operation {other} is not supported; known are Quant, Conv, Relu, Sigmoid, Mul, "
-                    "Add, Sub, ReduceSum, DepthToSpace (CRD), Resize (nearest), Slice and Concat of channels, and the "
-                    "Reshape, Transpose, Reshape of a channel shuffle"
+                    f"node '{label}': operation {other} is not supported; known are Quant, Conv, Relu, Sigmoid, Tanh, "
+                    "Mul, Add, Sub, ReduceSum, DepthToSpace (CRD), Resize (nearest), Slice and Concat of channels, and "
+                    "the Reshape, Transpose, Reshape of a channel shuffle"
                 )
 
     def _identity(self, node: onnx.NodeProto) -> None:
@@ -167,8 +173,8 @@ class _Reader:
             self._emit(node, Input(self._name("image"), (), self.channels, to))
             return
         operation, source = self.pending.get(node.input[0], ("", ""))
-        if operation == "Sigmoid":
-            self._emit(node, _sigmoid(self._name(label), source, self.tensors[source].type, to))
+        if operation in FUNCTIONS:
+            self._emit(node, _table(self._name(label), operation, source, self.tensors[source].type, to))
             return
         if operation == "Relu" and to.signed and to.bits == 1:
             raise HwsrError(f"node '{label}': one signed bit holds nothing after a Relu")
@@ -291,19 +297,33 @@ class _Reader:
     def _source(self, name: str, label: str) -> str:
         if name in self.alias:
             return self.alias[name]
+        if name in self.pending and self.pending[name][0] == "Relu":
+            return self._relu(name)
         if name in self.pending:
             raise HwsrError(f"node '{label}': reads a {self.pending[name][0]} that no Quant node follows")
         if name == self.image:
             raise HwsrError(f"node '{label}': reads the image before a Quant node gives it a type")
         raise HwsrError(f"node '{label}': its input '{name}' is a constant, or nothing makes it")
 
+    def _relu(self, name: str) -> str:
+        """A Relu that no Quant follows is exact on its input's grid: the integers from 0 up."""
+        source = self.pending[name][1]
+        made = self.tensors[source]
+        node = Requantize(self._name(name), (source,), QType.holding(0, max(made.hi, 1), made.type.frac))
+        self._append(node, name)
+        return node.name
+
     def _sources(self, node: onnx.NodeProto, label: str) -> tuple[str, ...]:
         return tuple(self._source(name, label) for name in node.input)
 
     def _emit(self, source: onnx.NodeProto, node: Node) -> None:
+        self._append(node, source.output[0])
+
+    def _append(self, node: Node, output: str) -> None:
+        """Add the node that makes the ONNX tensor `output`."""
         self.tensors[node.name] = infer(node, [self.tensors[name] for name in node.inputs], self.frame)
         self.nodes.append(node)
-        self.alias[source.output[0]] = node.name
+        self.alias[output] = node.name
 
     def _name(self, label: str) -> str:
         """'/body/body.0/first/Conv' -> 'body_0_first_conv', unique."""
@@ -320,13 +340,13 @@ def _label(node: onnx.NodeProto) -> str:
     return node.name or next(iter(node.output), node.op_type)
 
 
-def _sigmoid(name: str, source: str, of: QType, to: QType) -> Table:
-    """The table of Quant(sigmoid(q)) over every integer of the input's type."""
+def _table(name: str, function: str, source: str, of: QType, to: QType) -> Table:
+    """The table of Quant(function(q)) over every integer of the input's type."""
     bits = max(of.bits, to.bits)
     if bits > MAX_TABLE_BITS:
         raise HwsrError(f"node '{name}': a table of {bits} bits is too large; quantize to {MAX_TABLE_BITS} at most")
     x = np.ldexp(np.arange(of.lo, of.hi + 1, dtype=np.float64), -of.frac)
-    y = np.rint(np.ldexp(1 / (1 + np.exp(-x)), to.frac))
+    y = np.rint(np.ldexp(FUNCTIONS[function](x), to.frac))
     return Table(name, (source,), np.clip(y, to.lo, to.hi).astype(np.int64), to)
 
 

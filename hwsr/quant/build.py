@@ -8,31 +8,53 @@ from brevitas.nn import QuantConv2d, QuantIdentity, QuantReLU
 from torch import Tensor, nn
 
 from hwsr.quant.layers import Int8Layers, TernaryLayers
-from hwsr.spec import ModelSpec, Precision
+from hwsr.spec import ModelSpec, Precision, Spec
+from hwsr.zoo.carn import CARNM
 from hwsr.zoo.layers import FloatLayers, Layers, value
-from hwsr.zoo.skeleton import Network, initialize
+from hwsr.zoo.network import Network, initialize
+from hwsr.zoo.peers import ABPN, ESPCN, FSRCNN, SESR, SRCNN, XLSR
+from hwsr.zoo.skeleton import Skeleton
 
 
-def build(spec: ModelSpec, seed: int = 0) -> Network:
+def build(spec: Spec, seed: int = 0) -> Network:
     """The network of `spec` with weights drawn from `seed`, in eval mode.
 
-    Input (N, 3, H, W) float32, pixel q as q / 256; output (N, 3, sH, sW) likewise.
+    Input (N, C, H, W) float32, pixel q as q / 256; output (N, C, sH, sW) likewise; C = spec.channels.
     """
-    network = Network(spec, _layers(spec))
+    network = _network(spec, _layers(spec))
     initialize(network, seed)
     return network.eval()
 
 
-def _layers(spec: ModelSpec) -> Layers:
-    match spec.precision:
-        case Precision.FLOAT:
-            return FloatLayers()
-        case Precision.INT8:
-            return Int8Layers()
-        case Precision.INT8_PER_TENSOR:
-            return Int8Layers(per_channel=False)
-        case Precision.TERNARY:
-            return TernaryLayers(spec.sp_ratio)
+def _layers(spec: Spec) -> Layers:
+    if isinstance(spec, ModelSpec) and spec.precision is Precision.TERNARY:
+        return TernaryLayers(spec.sp_ratio)
+    if spec.precision is Precision.FLOAT:
+        return FloatLayers()
+    return Int8Layers(per_channel=spec.precision is Precision.INT8)
+
+
+def _network(spec: Spec, layers: Layers) -> Network:
+    if isinstance(spec, ModelSpec):
+        return Skeleton(spec, layers)
+    match spec.name:
+        case "srcnn":
+            return SRCNN(spec, layers)
+        case "fsrcnn":
+            return FSRCNN(spec, layers, d=56, s=12, m=4)
+        case "fsrcnn-s":
+            return FSRCNN(spec, layers, d=32, s=5, m=1)
+        case "espcn":
+            return ESPCN(spec, layers)
+        case "carn-m":
+            return CARNM(spec, layers)
+        case "abpn":
+            return ABPN(spec, layers)
+        case "xlsr":
+            return XLSR(spec, layers)
+        case "sesr-m5":
+            return SESR(spec, layers)
+    raise ValueError(f"no network {spec}")
 
 
 def set_quantized(network: nn.Module, on: bool) -> None:

@@ -2,18 +2,22 @@
 
 from brevitas.nn import QuantConv2d, QuantIdentity, QuantReLU
 from torch import Tensor, nn
+from torch.nn import functional
 
 from hwsr.quant.quantizers import (
+    FixedWeight,
     ImageInt8,
     ImageUint8,
     Int8Act,
     Int8WeightPerChannelFixedPoint,
     Int8WeightPerTensorFixedPoint,
     Int32Bias,
+    SlopeQuant,
     Uint8Act,
+    UnitInt8,
 )
 from hwsr.quant.spconv import DepthwiseSPConv, SPConv
-from hwsr.zoo.layers import AddConstant, Kernel, same_padding, value
+from hwsr.zoo.layers import AddConstant, Kernel, constant, same_padding, value
 
 
 class Int8Layers:
@@ -37,6 +41,13 @@ class Int8Layers:
     def pooled_conv(self, c_in: int, c_out: int) -> nn.Module:
         return QuantConv2d(c_in, c_out, 1, weight_quant=self.weight_quant, bias_quant=Int32Bias)
 
+    def fixed_conv(self, weight: Tensor) -> nn.Module:
+        c_out, c_in, height, width = weight.shape
+        kernel = (height, width)
+        conv = QuantConv2d(c_in, c_out, kernel, padding=same_padding(kernel), bias=False, weight_quant=FixedWeight)
+        conv.weight = nn.Parameter(weight, requires_grad=False)
+        return conv
+
     def relu(self) -> nn.Module:
         return QuantReLU(act_quant=Uint8Act, return_quant_tensor=True)
 
@@ -45,6 +56,13 @@ class Int8Layers:
 
     def sigmoid(self) -> nn.Module:
         return nn.Sequential(self.requantize(), Sigmoid(), self._pixels())
+
+    def tanh(self) -> nn.Module:
+        grid = QuantIdentity(act_quant=UnitInt8, return_quant_tensor=True)
+        return nn.Sequential(self.requantize(), Tanh(), grid)
+
+    def prelu(self, channels: int) -> nn.PReLU:
+        return PReLU(channels, self.requantize())
 
     def image_in(self) -> nn.Module:
         return nn.Sequential(self._pixels(), AddConstant(-0.5), self.residual())
@@ -77,3 +95,25 @@ class Sigmoid(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return value(x).sigmoid()
+
+
+class Tanh(nn.Module):
+    """Tanh of the value of a grid tensor."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return value(x).tanh()
+
+
+class PReLU(nn.PReLU):
+    """slope x + (1 - slope) ReLU(x) of x on `grid`, put back on it: what is positive passes unchanged."""
+
+    def __init__(self, channels: int, grid: nn.Module) -> None:
+        super().__init__(channels)
+        self.grid, self.slope_quant = grid, SlopeQuant()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = value(self.grid(x))
+        slope = self.slope_quant(self.weight)
+        below, above = (constant(factor)[:, None, None] for factor in (slope, 1 - slope))
+        result: Tensor = self.grid(x * below + functional.relu(x) * above)
+        return result

@@ -18,17 +18,22 @@ from brevitas.quant.scaled_int import Int32Bias
 from brevitas.quant.solver import WeightQuantSolver
 from torch import Tensor, nn
 
+from hwsr.zoo.layers import FIXED_GRID
+
 __all__ = [
     "FactorQuant",
+    "FixedWeight",
     "ImageInt8",
     "ImageUint8",
     "Int8Act",
     "Int8WeightPerChannelFixedPoint",
     "Int8WeightPerTensorFixedPoint",
     "Int32Bias",
+    "SlopeQuant",
     "TernaryWeight",
     "TernaryWeightUnitScale",
     "Uint8Act",
+    "UnitInt8",
 ]
 
 
@@ -58,6 +63,21 @@ class ImageUint8(Uint8ActPerTensorFixedPoint):
 
     scaling_impl_type = ScalingImplType.CONST
     scaling_init = 1.0
+
+
+class UnitInt8(Int8ActPerTensorFixedPoint):
+    """The grid 2**-7: int8 in [-1, 1)."""
+
+    scaling_impl_type = ScalingImplType.CONST
+    scaling_init = 1.0
+
+
+class FixedWeight(Int8WeightPerTensorFixedPoint):
+    """Constants on FIXED_GRID, 12 bits wide: [-2, 2)."""
+
+    bit_width = 12
+    scaling_impl_type = ScalingImplType.CONST
+    scaling_init = 2**11 * FIXED_GRID
 
 
 def ternary_threshold(weight: Tensor) -> Tensor:
@@ -121,3 +141,14 @@ class FactorQuant(nn.Module):
         scale = torch.exp2(torch.ceil(torch.log2(size / self.limit)))
         quantized = torch.round(factor.detach() / scale).clamp(-self.limit, self.limit) * scale
         return factor + (quantized - factor).detach()
+
+
+class SlopeQuant(nn.Module):
+    """Slopes in [-1, 1) to 8-bit integers on the grid 2**-7, rounded to nearest, straight-through.
+
+    On one grid slope and 1 - slope are exact together, and their products with 8-bit values in float32 too.
+    """
+
+    def forward(self, slope: Tensor) -> Tensor:
+        quantized = torch.round(slope.detach() * 128).clamp(-128, 127) / 128
+        return slope + (quantized - slope).detach()

@@ -15,7 +15,7 @@ from hwsr.quant.quantizers import (
     TernaryWeightUnitScale,
     ternary_magnitude,
 )
-from hwsr.zoo.layers import Kernel, same_padding
+from hwsr.zoo.layers import Kernel, constant, same_padding
 
 
 class SPConv(nn.Module):
@@ -89,8 +89,5 @@ def scaled(conv: QuantConv2d, factor: Tensor, quantize: FactorQuant, x: Tensor) 
     """factor * conv(x): with unit ternary weights and their magnitude in the factor, or all in float."""
     if conv.weight_quant.disable_quant:
         return conv(x) * factor[:, None, None]
-    constants = quantize(factor * ternary_magnitude(conv.weight).flatten())
-    if torch.onnx.is_in_onnx_export():
-        # Through numpy the tracer sees a constant, not the graph that made it.
-        constants = torch.from_numpy(constants.detach().numpy())
+    constants = constant(quantize(factor * ternary_magnitude(conv.weight).flatten()))
     return conv(x) * constants[:, None, None]

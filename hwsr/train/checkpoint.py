@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from hwsr.errors import HwsrError
 from hwsr.files import atomic_path, write_text
 from hwsr.quant import build, set_quantized
-from hwsr.spec import ModelSpec, Precision, parse_spec
+from hwsr.spec import Precision, Spec, parse_spec
 from hwsr.train.recipe import Recipe
-from hwsr.zoo.skeleton import Network
+from hwsr.zoo.network import Network
 
 Tensors = dict[str, Tensor]
 
@@ -112,7 +112,7 @@ def save_model(folder: Path, network: nn.Module, card: Card) -> Path:
     return path
 
 
-def load_model(path: Path) -> tuple[ModelSpec, Tensors]:
+def load_model(path: Path) -> tuple[Spec, Tensors]:
     """Spec and state dict of a model: its .safetensors file or the folder that holds model.safetensors."""
     tensors, card = load_tensors(model_file(path))
     return parse_spec(card.spec), tensors

@@ -15,13 +15,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from hwsr import __version__
+from hwsr.data.colour import as_channels
 from hwsr.data.datasets import fingerprint, training_images, validation_images
 from hwsr.data.images import Uint8Image
 from hwsr.data.patches import PatchSampler
 from hwsr.errors import HwsrError, Interrupted
 from hwsr.files import writable_folder
 from hwsr.quant import build, calibrate, set_quantized
-from hwsr.spec import ModelSpec, Precision
+from hwsr.spec import Precision, Spec
 from hwsr.train.checkpoint import Card, Score, Tensors, load_tensors, restore, save_model, save_tensors
 from hwsr.train.fabric import Listen, accelerator, launch
 from hwsr.train.optimizer import adam_state, load_adam_state, make_adam
@@ -38,7 +39,7 @@ CALIBRATION_BATCHES = 8
 class Task:
     """What a run was asked for; the arguments of `train`."""
 
-    spec: ModelSpec
+    spec: Spec
     recipe: Recipe
     out: Path
     data: Path | None
@@ -49,7 +50,7 @@ class Task:
 
 
 def train(
-    spec: ModelSpec,
+    spec: Spec,
     recipe: Recipe,
     out: Path,
     data: Path | None = None,
@@ -110,6 +111,8 @@ class Run:
         self.init_sha256 = start_from(task.init, self.network, console) if task.init else ""
         self.step = 0
         self.history: tuple[Score, ...] = ()
+        if not task.resume:
+            _check_unfinished(self.checkpoint)
         saved = self._load(console) if task.resume else None
         # Anew after loading, which replaces the parameters of Brevitas's scales.
         self.module = fabric.setup_module(self.network)
@@ -183,7 +186,9 @@ class Run:
                 )
 
     def _score(self, mode: Mode, show: Display) -> None:
-        score = Score(step=self.step, psnr_y=validate(self.network, self.validation, self.spec.scale))
+        score = Score(
+            step=self.step, psnr_y=validate(self.network, self.validation, self.spec.scale, self.spec.channels)
+        )
         self.history = (*self.history, score)
         show.score(score, mode)
         self.save()
@@ -195,15 +200,16 @@ class Run:
             set_quantized(self.network, quantized)
         if self.step == start:
             if quantized and start == self.recipe.first_quantized:
-                batches = (self.sampler.batch_at(start + i)[0] for i in range(CALIBRATION_BATCHES))
-                calibrate(self.network.eval(), map(self._to_tensor, batches))
+                calibrate(
+                    self.network.eval(), (self._batch(start + i, slice(None))[0] for i in range(CALIBRATION_BATCHES))
+                )
             self.adam = make_adam(self.network)
         self.module.train()
 
     def _update(self, rate: float, mode: Mode) -> float:
         """One step of Adam at `rate`; returns the loss before it. Raises HwsrError when that is not finite."""
         share = slice(self.fabric.global_rank, None, self.fabric.world_size)
-        lr, hr = (self._to_tensor(images[share]) for images in self.sampler.batch_at(self.step))
+        lr, hr = self._batch(self.step, share)
         mixed = self.task.precision is FloatPrecision.MIXED and mode is Mode.FLOAT
         with torch.autocast(lr.device.type, torch.bfloat16, enabled=mixed):
             output = self.module(lr)
@@ -219,23 +225,42 @@ class Run:
         self.adam.step()
         return mean
 
-    def _to_tensor(self, image: Uint8Image) -> Tensor:
-        """Pixel q as q / 256, on this process's device."""
-        return self.fabric.to_device(torch.from_numpy(image)).float() / 256
-
     def _mean(self, value: Tensor) -> float:
         """The mean of a number over all processes."""
         mean = self.fabric.all_reduce(value)
         assert isinstance(mean, Tensor)  # as what was given; its type says anything
         return mean.item()
 
+    def _batch(self, step: int, share: slice) -> tuple[Tensor, Tensor]:
+        """This process's share of the LR and HR patches of a step, in the network's image channels."""
+        lr, hr = (self._to_tensor(images[share]) for images in self.sampler.batch_at(step))
+        return lr, hr
 
-def _check_stages(spec: ModelSpec, recipe: Recipe) -> None:
+    def _to_tensor(self, images: Uint8Image) -> Tensor:
+        """RGB (N, 3, H, W), or its luma for a network on luma; pixel q as q / 256, on this process's device."""
+        chosen = as_channels(images.transpose(0, 2, 3, 1), self.spec.channels).transpose(0, 3, 1, 2)
+        return self.fabric.to_device(torch.from_numpy(chosen)).float() / 256
+
+
+def _check_stages(spec: Spec, recipe: Recipe) -> None:
     """A float network is trained in float alone; any other ends quantized and never returns to float."""
     modes = [stage.mode for stage in recipe.stages]  # float sorts before quantized
     wanted = Mode.FLOAT if spec.precision is Precision.FLOAT else Mode.QUANTIZED
     if modes != sorted(modes) or modes[-1] is not wanted:
         raise HwsrError(f"'{spec}' cannot be trained in the stages {', '.join(modes)}; the last has to be {wanted}")
+
+
+def _check_unfinished(checkpoint: Path) -> None:
+    """Raise HwsrError where a new run would overwrite what an interrupted one has reached."""
+    try:
+        card = load_tensors(checkpoint)[1]
+    except HwsrError:
+        return
+    if card.step < card.recipe.steps:
+        raise HwsrError(
+            f"{checkpoint} holds a run stopped at step {card.step} of {card.recipe.steps}; go on with --resume, or "
+            "remove it, or choose another output folder"
+        )
 
 
 @contextmanager

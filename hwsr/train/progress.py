@@ -19,14 +19,15 @@ class Display:
 
     def __init__(self, bar: Progress, log: SummaryWriter, steps: int, start: int) -> None:
         self._bar, self._log, self._steps = bar, log, steps
+        self._logging = True
         self._task = bar.add_task("train", total=steps, completed=start, mode="", loss="", db="")
 
     def step(self, step: int, mode: Mode, loss: float, rate: float) -> None:
         """After update number `step`, counted from 1."""
         self._bar.update(self._task, completed=step, mode=mode, loss=f"loss {loss:.5f}")
         if step % SCALARS_EVERY == 0:
-            self._log.add_scalar("loss", loss, step)
-            self._log.add_scalar("rate", rate, step)
+            self._scalar("loss", loss, step)
+            self._scalar("rate", rate, step)
 
     def score(self, score: Score, mode: Mode) -> None:
         self._bar.update(self._task, db=f"{score.mean:.2f} dB")
@@ -35,7 +36,16 @@ class Display:
             f"step {score.step}/{self._steps} {mode}: {score.mean:.2f} dB ({images})", highlight=False
         )
         for name, db in score.psnr_y.items():
-            self._log.add_scalar(f"psnr_y/{name}", db, score.step)
+            self._scalar(f"psnr_y/{name}", db, score.step)
+
+    def _scalar(self, name: str, value: float, step: int) -> None:
+        """Training outlives its log: where that cannot be written (a full disk), it says so once and goes on."""
+        try:
+            if self._logging:
+                self._log.add_scalar(name, value, step)
+        except OSError as error:
+            self._logging = False
+            self._bar.console.print(f"note: {self._log.log_dir}: {error.strerror}; TensorBoard's log ends here")
 
 
 @contextmanager

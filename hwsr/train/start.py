@@ -5,9 +5,9 @@ from pathlib import Path
 from rich.console import Console
 
 from hwsr.errors import HwsrError
-from hwsr.spec import parse_spec
+from hwsr.spec import ModelSpec, Spec, parse_spec
 from hwsr.train.checkpoint import load_tensors, model_file
-from hwsr.zoo.skeleton import Network
+from hwsr.zoo.network import Network
 
 
 def start_from(init: Path, network: Network, console: Console) -> str:
@@ -17,9 +17,9 @@ def start_from(init: Path, network: Network, console: Console) -> str:
     read, has another number of features, or has nothing that fits.
     """
     tensors, card = load_tensors(model_file(init))
-    width, own = parse_spec(card.spec).n, network.state_dict()
-    if width != network.spec.n:
-        raise HwsrError(f"{init}: {width} features, not {network.spec.n}; start from a model of the same width")
+    found, wanted, own = _kind(parse_spec(card.spec)), _kind(network.spec), network.state_dict()
+    if found != wanted:
+        raise HwsrError(f"{init}: a network of {found}, not of {wanted}; start from a model of the same kind")
     fitting = {
         name: tensor
         for name, tensor in tensors.items()
@@ -30,3 +30,8 @@ def start_from(init: Path, network: Network, console: Console) -> str:
     network.load_state_dict(own | fitting)
     console.print(f"started from {init}: {len(fitting)} of {len(own)} tensors")
     return card.tensors_sha256
+
+
+def _kind(spec: Spec) -> str:
+    """What two networks must share for the weights of one to mean something in the other."""
+    return f"{spec.n} features" if isinstance(spec, ModelSpec) else f"{spec.name}'s layers"

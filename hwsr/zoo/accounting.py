@@ -1,6 +1,6 @@
 """What a network costs: parameters, Mult-Adds, multiplications and additions of each layer, read off the module tree.
 
-Mult-Adds follow the paper: convolutions only, for an output of 1280 x 720, the low-resolution image being
+Mult-Adds follow the paper: learned convolutions only, for an output of 1280 x 720, the low-resolution image being
 floor(1280 / s) x floor(720 / s). A convolution's additions are as many as its multiplications; the additions of
 its bias are not counted.
 """
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from hwsr.zoo.layers import SumProduct, value
-from hwsr.zoo.skeleton import Network
+from hwsr.zoo.layers import SumProduct, stored, value
+from hwsr.zoo.network import Network
 
 OUTPUT_SIZE = (720, 1280)
 BENCHMARKS = ("Set5", "Set14", "B100", "Urban100")
@@ -23,13 +23,17 @@ _FRAME = 4
 
 @dataclass(frozen=True)
 class LayerCost:
-    """One layer (a convolution or an SP-conv) over a whole image; `calls` > 1 where its weights serve several times."""
+    """One layer (a convolution, SP-conv or PReLU) over a whole image.
+
+    calls: > 1 where its weights serve several times; weights: `params` without biases and slopes.
+    """
 
     name: str
     layer: str
     calls: int
     pooled: bool
     params: int
+    weights: int
     mult_adds: int
     multiplications: int
     additions: int
@@ -44,6 +48,11 @@ class Cost:
     @property
     def params(self) -> int:
         return sum(layer.params for layer in self.layers)
+
+    @property
+    def weights(self) -> int:
+        """Parameters without biases and slopes, as some publications count them."""
+        return sum(layer.weights for layer in self.layers)
 
     @property
     def mult_adds(self) -> int:
@@ -97,31 +106,37 @@ def count(network: Network) -> Cost:
     hooks = [module.register_forward_hook(observe) for module in layers.values()]
     parameter = next(network.parameters())
     with torch.no_grad():
-        network(torch.zeros(1, 3, _FRAME, _FRAME, dtype=parameter.dtype, device=parameter.device))
+        network(torch.zeros(1, network.spec.channels, _FRAME, _FRAME, dtype=parameter.dtype, device=parameter.device))
     for hook in hooks:
         hook.remove()
     return Cost(tuple(_cost(name, layers[name], calls[name], pooled[name], pixels[name]) for name in layers))
 
 
 def _layers(network: nn.Module) -> dict[str, nn.Module]:
-    """The layers that are counted, by path: SP-convs as one, and every other convolution."""
+    """The layers that are counted, by path: SP-convs as one, every other convolution that learns, and PReLUs."""
     found: dict[str, nn.Module] = {}
     for name, module in network.named_modules():
         inside = any(name.startswith(f"{outer}.") for outer in found)
-        if isinstance(module, (nn.Conv2d, SumProduct)) and not inside:
+        learns = not isinstance(module, nn.Conv2d) or stored(module, "weight").requires_grad
+        if isinstance(module, (nn.Conv2d, SumProduct, nn.PReLU)) and learns and not inside:
             found[name] = module  # type: ignore[assignment]  # named_modules gives modules
     return found
 
 
 def _cost(name: str, module: nn.Module, calls: int, pooled: bool, pixels: int) -> LayerCost:
+    if isinstance(module, nn.PReLU):
+        slopes = module.num_parameters
+        return LayerCost(name, f"PReLU {slopes}", calls, pooled, slopes, 0, 0, slopes * pixels, 0)
     convolutions = [part for part in module.modules() if isinstance(part, nn.Conv2d)]
-    mult_adds = sum(part.weight.numel() for part in convolutions)
+    # Zeros that only fill up a deconvolution's kernel are neither stored nor counted.
+    mult_adds = sum(stored(part, "weight").numel() for part in convolutions)
     multiplications, additions = module.operations() if isinstance(module, SumProduct) else (mult_adds, mult_adds)
-    biases = sum(part.bias.numel() for part in convolutions if part.bias is not None)
+    biases = sum(stored(part, "bias").numel() for part in convolutions if part.bias is not None)
     factors = multiplications if isinstance(module, SumProduct) else 0
     shapes = " + ".join(_shape(part) for part in convolutions)
     work = (mult_adds * pixels, multiplications * pixels, additions * pixels)
-    return LayerCost(name, shapes, calls, pooled, mult_adds + biases + factors, *work)
+    weights = mult_adds + factors
+    return LayerCost(name, shapes, calls, pooled, weights + biases, weights, *work)
 
 
 def _shape(conv: nn.Conv2d) -> str:

@@ -9,9 +9,13 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import parametrize
 
 # Kernel size: one side of a square, or (height, width).
 Kernel = int | tuple[int, int]
+
+# The step of constants that are never learned.
+FIXED_GRID = 2.0**-10
 
 
 def same_padding(kernel: Kernel) -> Kernel:
@@ -28,6 +32,9 @@ class Layers(Protocol):
     def pooled_conv(self, c_in: int, c_out: int) -> nn.Module:
         """1x1 convolution of a (N, C, 1, 1) tensor (channel attention)."""
 
+    def fixed_conv(self, weight: Tensor) -> nn.Module:
+        """Convolution by constants (c_out, c_in, kh, kw) on FIXED_GRID; grid -> accumulators."""
+
     def relu(self) -> nn.Module:
         """ReLU; accumulators -> grid."""
 
@@ -36,6 +43,12 @@ class Layers(Protocol):
 
     def sigmoid(self) -> nn.Module:
         """Sigmoid of accumulators -> unsigned grid."""
+
+    def tanh(self) -> nn.Module:
+        """Tanh of accumulators -> grid over [-1, 1)."""
+
+    def prelu(self, channels: int) -> nn.PReLU:
+        """PReLU with a slope a channel; accumulators -> grid."""
 
     def image_in(self) -> nn.Module:
         """Image in [0, 1) -> grid around mid-grey, [-0.5, 0.5)."""
@@ -64,6 +77,12 @@ class FloatLayers:
     def pooled_conv(self, c_in: int, c_out: int) -> nn.Module:
         return nn.Conv2d(c_in, c_out, 1)
 
+    def fixed_conv(self, weight: Tensor) -> nn.Module:
+        c_out, c_in, height, width = weight.shape
+        conv = self.conv(c_in, c_out, (height, width), bias=False)
+        conv.weight = nn.Parameter(weight, requires_grad=False)
+        return conv
+
     def relu(self) -> nn.Module:
         return nn.ReLU()
 
@@ -72,6 +91,12 @@ class FloatLayers:
 
     def sigmoid(self) -> nn.Module:
         return nn.Sigmoid()
+
+    def tanh(self) -> nn.Module:
+        return nn.Tanh()
+
+    def prelu(self, channels: int) -> nn.PReLU:
+        return nn.PReLU(channels)
 
     def image_in(self) -> nn.Module:
         return AddConstant(-0.5)
@@ -142,3 +167,16 @@ class ChannelShuffle(nn.Module):
 def value(x: Tensor) -> Tensor:
     """The plain tensor in x, which quantized layers hand on with its scale."""
     return x if isinstance(x, Tensor) else x.value
+
+
+def stored(conv: nn.Conv2d, name: str) -> Tensor:
+    """What is learned of a convolution's 'weight' or 'bias': the parameter itself, or the one it is made from."""
+    if parametrize.is_parametrized(conv, name):
+        return conv.parametrizations[name].original  # type: ignore[index,union-attr]  # by its name
+    tensor: Tensor = getattr(conv, name)
+    return tensor
+
+
+def constant(x: Tensor) -> Tensor:
+    """x; during export as a constant: through numpy the tracer does not see the graph that made it."""
+    return torch.from_numpy(x.detach().numpy()) if torch.onnx.is_in_onnx_export() else x

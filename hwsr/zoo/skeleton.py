@@ -1,12 +1,12 @@
 """The skeleton `bl`: RCAN (Zhang et al. 2018) cut down, with a unit in place of each 3x3 convolution of its body."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from hwsr.spec import ModelSpec, Unit
 from hwsr.zoo.erum import ERUM
 from hwsr.zoo.layers import GlobalMean, Layers, Shuffle, value
+from hwsr.zoo.network import Network, shrink
 from hwsr.zoo.units import make_unit
 
 
@@ -81,12 +81,12 @@ def make_upsampler(layers: Layers, spec: ModelSpec) -> nn.Sequential:
     return nn.Sequential(*stages, layers.conv(spec.n, 3), layers.residual())
 
 
-class Network(nn.Module):
-    """A whole network: (N, 3, H, W) image in [0, 1), pixel q as q / 256 -> (N, 3, sH, sW) likewise."""
+class Skeleton(Network):
+    """A whole network of the paper: RGB."""
 
     def __init__(self, spec: ModelSpec, layers: Layers) -> None:
-        super().__init__()
-        self.spec = spec
+        super().__init__(spec)
+        self.anchor, self.scale = spec.anchor, float(spec.scale)
         self.image_in = layers.image_in()
         self.head, self.head_grid = layers.conv(3, spec.n), layers.requantize()
         self.body = make_body(layers, spec)
@@ -96,23 +96,11 @@ class Network(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         x = self.image_in(image)
         y = value(self.upsampler(self.body(self.head_grid(self.head(x)))))
-        if self.spec.anchor:
-            y = y + functional.interpolate(value(x), scale_factor=float(self.spec.scale), mode="nearest")
+        if self.anchor:
+            y = y + functional.interpolate(value(x), scale_factor=self.scale, mode="nearest")
         return value(self.image_out(y))
 
-
-# An anchored network starts close to its anchor, from where it learns fastest.
-ANCHORED_GAIN = 0.1
-
-
-def initialize(network: Network, seed: int) -> None:
-    """Draw the weights from `seed` (normal, variance 1 / fan-in); an anchored network's last ones are small."""
-    generator = torch.Generator().manual_seed(seed)
-    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
-    with torch.no_grad():
-        for module in convolutions:
-            module.weight.normal_(0.0, module.weight[0].numel() ** -0.5, generator=generator)
-            if module.bias is not None:
-                module.bias.zero_()
-        if network.spec.anchor:
-            convolutions[-1].weight.mul_(ANCHORED_GAIN)
+    def start(self) -> None:
+        if self.anchor:
+            convolutions = [module for module in self.modules() if isinstance(module, nn.Conv2d)]
+            shrink(convolutions[-1])

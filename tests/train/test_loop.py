@@ -1,5 +1,6 @@
 """Whole runs of tiny networks: learning, interruption, resumption, refusals."""
 
+import errno
 import io
 import signal
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import pytest
 import torch
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.tensorboard import SummaryWriter
 
 from hwsr.data import datasets
 from hwsr.data.datasets import validation_images
@@ -184,12 +186,30 @@ def test_another_number_of_threads_is_noted(photographs: Path, stopped: Path, mo
     assert f"{started_with + 1} threads in place of {started_with}" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
-def test_a_diverging_run_keeps_its_last_checkpoint(tmp_path: Path, photographs: Path, stopped: Path) -> None:
-    before = (stopped / "checkpoint.safetensors").read_bytes()
+def test_a_diverging_run_keeps_its_last_checkpoint(tmp_path: Path, photographs: Path) -> None:
     wild = Recipe((Stage(Mode.FLOAT, 40, 0.999),), batch=2, patch=8)
-    with pytest.raises(HwsrError, match=r"not finite.*train with a lower rate"):
-        train(replace(FLOAT, blocks=30), wild, stopped, photographs, console=quiet())
+    with pytest.raises(HwsrError, match=r"not finite.* stays as last saved; train with a lower rate"):
+        train(replace(FLOAT, blocks=30), wild, tmp_path, photographs, every=1, console=quiet())
+    assert 0 < load_tensors(tmp_path / "checkpoint.safetensors")[1].step < 40
+
+
+def test_a_new_run_does_not_overwrite_an_interrupted_one(photographs: Path, stopped: Path) -> None:
+    before = (stopped / "checkpoint.safetensors").read_bytes()
+    with pytest.raises(HwsrError, match=r"stopped at step 7 of 11; go on with --resume, or remove it"):
+        train(INT8, TINY, stopped, photographs, console=quiet())
     assert (stopped / "checkpoint.safetensors").read_bytes() == before
+
+
+def test_a_log_that_cannot_be_written_does_not_end_the_training(
+    tmp_path: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(SummaryWriter, "add_scalar", full)
+    console = quiet()
+    assert train(INT8, TINY, tmp_path, photographs, every=4, console=console).exists()
+    assert console.file.getvalue().count("TensorBoard's log ends here") == 1  # type: ignore[attr-defined]
 
 
 def test_unwritable_output_and_unfitting_stages_fail_before_any_work(tmp_path: Path, photographs: Path) -> None:

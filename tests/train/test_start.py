@@ -50,7 +50,7 @@ def test_quantized_networks_start_from_float_ones(x2: Path) -> None:
 
 
 def test_what_does_not_fit_is_refused(x2: Path, tmp_path: Path) -> None:
-    with pytest.raises(HwsrError, match="4 features, not 8; start from a model of the same width"):
+    with pytest.raises(HwsrError, match="a network of 4 features, not of 8 features; start from"):
         start_from(x2, build(parse_spec("bl x2 n8 g1 b1 noca")), quiet())
     with pytest.raises(HwsrError, match="has no tensor that fits"):
         network = build(parse_spec(BODY.format("x2")))
