@@ -7,9 +7,17 @@ from typing import Annotated, Literal
 
 import typer
 
-from hwsr.cli.app import JsonOption, ModelFolder, ModelOption, app, check_clock, console, parse_size, write_figures
-
-MISMATCH = 1
+from hwsr.cli.app import (
+    MISMATCH,
+    JsonOption,
+    ModelFolder,
+    ModelOption,
+    app,
+    check_clock,
+    console,
+    parse_size,
+    write_figures,
+)
 
 
 class Backend(StrEnum):
