@@ -74,7 +74,7 @@ class Outcome:
 def combinations() -> list[ModelSpec]:
     """Every unit, plain and with ERUMs, at every scale: int8 and small, and float as in the paper; ternary by r."""
     options = [(erum, scale) for erum in (False, True) for scale in SCALES]
-    small = {"n": 16, "groups": 1, "blocks": 1}
+    small: dict[str, Any] = {"n": 16, "groups": 1, "blocks": 1}
 
     def spec(unit: Unit, erum: bool, scale: int, **rest: Any) -> ModelSpec:
         # The plain convolution replaces nothing, wherever it stands.
@@ -188,8 +188,8 @@ def _table(title: str, outcomes: Sequence[Outcome]) -> Table:
     table.add_column("unit", no_wrap=True)
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
-    for name, row in cells.items():
-        table.add_row(name, *(row.get(column, "hole") for column in columns))
+    for name, found in cells.items():
+        table.add_row(name, *(found.get(column, "hole") for column in columns))
     return table
 
 

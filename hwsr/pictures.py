@@ -102,8 +102,8 @@ def versions(pair: ImagePair, results: Sequence[tuple[str, NDArray[np.uint8]]], 
     ]
 
 
-# Sizes of `crops` in pixels: what a crop is enlarged towards, the lines of text above it, and the gaps.
-ENLARGED, TEXT, GAP, DPI, COLUMNS = 300, 58, 16, 100, 4
+# Sizes of `crops` in pixels: what a crop is enlarged towards, the least height of the whole image, text, gaps.
+ENLARGED, WHOLE, TEXT, GAP, DPI, COLUMNS = 300, 240, 58, 16, 100, 4
 MARK = "#F0E442"
 
 
@@ -119,7 +119,7 @@ def crops(shown: Sequence[Version], box: Box, out: Path) -> None:
     columns = min(len(parts), COLUMNS) if len(parts) != COLUMNS + 1 else 3
     rows = -(-len(parts) // columns)
     whole = shown[0].image
-    tall = rows * (height + TEXT + GAP) - TEXT - GAP
+    tall = max(rows * (height + TEXT + GAP) - TEXT - GAP, WHOLE)
     wide = round(tall * whole.shape[1] / whole.shape[0])
     size = (wide + columns * (width + GAP) + 2 * GAP, tall + TEXT + 2 * GAP)
     figure = Figure(figsize=(size[0] / DPI, size[1] / DPI), dpi=DPI)
@@ -135,7 +135,7 @@ def crops(shown: Sequence[Version], box: Box, out: Path) -> None:
     frame = (box.x - 0.5, box.y - 0.5), box.width, box.height
     axes.add_patch(Rectangle(*frame, fill=False, edgecolor="black", linewidth=3.5))
     axes.add_patch(Rectangle(*frame, fill=False, edgecolor=MARK, linewidth=2))
-    axes.set_title("Y-PSNR / SSIM: of the whole image", fontsize=10, pad=6)
+    axes.set_title(_wrapped("Y-PSNR / SSIM of the whole image", wide), fontsize=10, pad=6)
     for k, (version, part) in enumerate(zip(shown, parts, strict=True)):
         row, column = divmod(k, columns)
         left, top = wide + 2 * GAP + column * (width + GAP), GAP + TEXT + row * (height + TEXT + GAP)
@@ -146,7 +146,12 @@ def crops(shown: Sequence[Version], box: Box, out: Path) -> None:
 
 
 def _title(version: Version, width: int) -> str:
-    """Name in at most two lines of a panel's width, and the scores below it."""
-    lines = textwrap.wrap(version.name, max(width // 8, 12), max_lines=2, placeholder=" ...")
+    """Name, and the scores below it."""
     scores = [] if version.psnr is None else [f"{version.psnr:.2f} dB / {version.ssim:.4f}"]
-    return "\n".join([*lines, *scores])
+    return "\n".join([_wrapped(version.name, width), *scores])
+
+
+def _wrapped(text: str, width: int) -> str:
+    """At most two lines that fit in `width` pixels, broken at spaces and underscores."""
+    lines = textwrap.wrap(text.replace("_", "_ "), max(width // 7, 12), max_lines=2, placeholder=" ...")
+    return "\n".join(lines).replace("_ ", "_")

@@ -167,7 +167,7 @@ def _place_labels(axes: Axes, points: Sequence[tuple[Point, float]]) -> None:
             key=lambda each: (_clashes(each[1], centre, each[0], taken, axes.bbox), each[0]),
         )
         text.set_position((box.x0 - size.x0, box.y0 - size.y0))
-        taken.append(box)
+        taken.append(box.padded(2))
         if radius > LEADER:
             end = _nearest(box, centre)
             taken += [Bbox.from_bounds(px - 1, py - 1, 2, 2) for px, py in _along(centre, end)]
