@@ -1,6 +1,7 @@
 """Every network of the zoo through the whole pipeline: build, run, train, export, read, and compare as integers."""
 
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -11,7 +12,6 @@ import numpy as np
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from rich import box
 from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
@@ -117,7 +117,9 @@ def _check_float(spec: ModelSpec) -> Outcome:
     network, image = build(spec), _to_tensor(_tile(spec.scale)[None])
     with torch.no_grad():
         result = network(image)[0].numpy()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # The tracer warns of every constant that it is meant to see as one.
+        warnings.simplefilter("ignore")
         path = str(Path(folder) / "model.onnx")
         torch.onnx.export(network, (image,), path, input_names=["image"], dynamo=False)
         other = onnxruntime.InferenceSession(path).run(None, {"image": image.numpy()})[0][0]
@@ -172,19 +174,21 @@ def _to_tensor(image: NDArray[np.uint8]) -> Tensor:
 def render(outcomes: Sequence[Outcome]) -> Group:
     """A table for each precision: units down, upscaling and scale across; then every failure by name."""
     names = {Precision.INT8: "int8", Precision.TERNARY: "ternary", Precision.FLOAT: "float, as in the paper"}
-    chosen = {title: [o for o in outcomes if o.spec.precision is precision] for precision, title in names.items()}
-    tables = [_table(title, those) for title, those in chosen.items() if those]
-    return Group(*tables, *_verdict(outcomes))
+    parts: list[str | Table] = []
+    for precision, name in names.items():
+        those = [outcome for outcome in outcomes if outcome.spec.precision is precision]
+        note = "" if precision is Precision.FLOAT else ", loss before → after"
+        parts += [f"\n[bold]{name}[/]: pixels that differ / compared{note}", _table(those)] if those else []
+    return Group(*parts, "", *_verdict(outcomes))
 
 
-def _table(title: str, outcomes: Sequence[Outcome]) -> Table:
+def _table(outcomes: Sequence[Outcome]) -> Table:
     cells: dict[str, dict[str, str]] = {}
     for outcome in outcomes:
         row, column = _place(outcome.spec)
         cells.setdefault(row, {})[column] = _cell(outcome)
     columns = list(dict.fromkeys(column for row in cells.values() for column in row))
-    note = "mismatches / pixels" + ("" if outcomes[0].loss_before is None else ", loss before → after")
-    table = Table(title=f"{title}: {note}", box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)  # fits in 80 columns
     table.add_column("unit", no_wrap=True)
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
