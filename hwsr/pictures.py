@@ -104,7 +104,7 @@ def versions(pair: ImagePair, results: Sequence[tuple[str, NDArray[np.uint8]]], 
 
 # Sizes of `crops` in pixels: what a crop is enlarged towards, the least height of the whole image, text, gaps.
 ENLARGED, WHOLE, TEXT, GAP, DPI, COLUMNS = 300, 240, 58, 16, 100, 4
-MARK = "#F0E442"
+MARK = "#0072B2"
 
 
 def crops(shown: Sequence[Version], box: Box, out: Path) -> None:
@@ -133,8 +133,8 @@ def crops(shown: Sequence[Version], box: Box, out: Path) -> None:
 
     axes = panel(whole, GAP, GAP + TEXT, (wide, tall), nearest=False)
     frame = (box.x - 0.5, box.y - 0.5), box.width, box.height
-    axes.add_patch(Rectangle(*frame, fill=False, edgecolor="black", linewidth=3.5))
-    axes.add_patch(Rectangle(*frame, fill=False, edgecolor=MARK, linewidth=2))
+    axes.add_patch(Rectangle(*frame, fill=False, edgecolor="white", linewidth=5))
+    axes.add_patch(Rectangle(*frame, fill=False, edgecolor=MARK, linewidth=2.5))
     axes.set_title(_wrapped("Y-PSNR / SSIM of the whole image", wide), fontsize=10, pad=6)
     for k, (version, part) in enumerate(zip(shown, parts, strict=True)):
         row, column = divmod(k, columns)
