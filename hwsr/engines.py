@@ -48,6 +48,11 @@ def model_graph(model: Path) -> IntGraph:
     return graph
 
 
+def default_engine(model: Path) -> Engine:
+    """The integer reference, or torch for a model folder that holds no export (a float network has none)."""
+    return Engine.TORCH if model.is_dir() and not (model / "model.onnx").exists() else Engine.REFERENCE
+
+
 def make_upscaler(engine: Engine, model: Path, project: Path | None = None) -> tuple[Upscaler, int]:
     """The upscaling function of `engine` for a model, and its scale. csim needs the HLS project of the model.
 

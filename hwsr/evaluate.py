@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.table import Table
@@ -10,6 +12,11 @@ from hwsr.data.bicubic import resize_bicubic
 from hwsr.data.datasets import ImagePair
 from hwsr.data.metrics import psnr_y, ssim_y
 from hwsr.engines import Upscaler
+from hwsr.quant import build
+from hwsr.train.checkpoint import load_model
+from hwsr.zoo.accounting import count
+
+EMBEDDED = "embedded photographs"
 
 
 @dataclass(frozen=True)
@@ -49,3 +56,13 @@ def render(scores: Sequence[ImageScore], title: str) -> Table:
         cells = f"{score.bicubic_psnr:.2f} {score.psnr:.2f} {gain:+.2f} {score.bicubic_ssim:.4f} {score.ssim:.4f}"
         table.add_row(score.name, *cells.split(), end_section=score is scores[-2])
     return table
+
+
+def networks_json(model: Path, benchmark: str, scores: Sequence[ImageScore]) -> list[dict[str, Any]]:
+    """The mean scores beside what the network costs, as `hwsr plot` reads them; empty for a bare QONNX file."""
+    if not model.is_dir():
+        return []
+    spec = load_model(model)[0]
+    cost, mean = count(build(spec)), scores[-1]
+    means = {benchmark: {"psnr": mean.psnr, "ssim": mean.ssim}}
+    return [{"spec": str(spec), "params": cost.params, "mult_adds": cost.mult_adds, "scores": means}]

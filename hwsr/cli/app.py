@@ -31,6 +31,9 @@ class _Console(Console):
 
 console = _Console()
 
+# Exit code of a command whose comparison failed.
+MISMATCH = 1
+
 ModelFolder = Annotated[Path, typer.Argument(help="folder of a trained model, or a QONNX file")]
 ModelOption = Annotated[Path, typer.Option("-m", "--model", help="folder of a trained model, or a QONNX file")]
 DataOption = Annotated[Path | None, typer.Option(help="folder of images, of EDSR-layout data sets, or DIV2K")]

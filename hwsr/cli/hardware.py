@@ -7,10 +7,18 @@ from typing import Annotated, Literal
 
 import typer
 
-from hwsr.cli.app import JsonOption, ModelFolder, ModelOption, app, check_clock, console, parse_size, write_figures
+from hwsr.cli.app import (
+    MISMATCH,
+    JsonOption,
+    ModelFolder,
+    ModelOption,
+    app,
+    check_clock,
+    console,
+    parse_size,
+    write_figures,
+)
 from hwsr.errors import HwsrError
-
-MISMATCH = 1
 
 
 class Backend(StrEnum):

@@ -1,11 +1,11 @@
-"""Commands about networks: count, tables, summary."""
+"""Commands about networks: count, tables, matrix, summary."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hwsr.cli.app import JsonOption, app, console, write_figures
+from hwsr.cli.app import MISMATCH, JsonOption, app, console, write_figures
 
 
 @app.command("count")
@@ -35,6 +35,20 @@ def tables(json: JsonOption = None) -> None:
     for table in render_tables(ours):
         console.print(table)
     write_figures(json, ours)
+
+
+@app.command()
+def matrix(json: JsonOption = None) -> None:
+    """Every unit, upscaling, scale and precision: trained for 20 steps, exported, and compared as integers."""
+    from rich.progress import track
+
+    from hwsr.matrix import check, combinations, render
+
+    outcomes = [check(spec) for spec in track(combinations(), "networks", console=console)]
+    console.print(render(outcomes))
+    write_figures(json, [outcome.as_json() for outcome in outcomes])
+    if any(outcome.failure for outcome in outcomes):
+        raise typer.Exit(MISMATCH)
 
 
 @app.command()

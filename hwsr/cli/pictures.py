@@ -1,4 +1,4 @@
-"""Commands on images: upscale, eval, compare."""
+"""Commands on images: upscale, eval, compare, plot."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -53,15 +53,14 @@ def evaluate_command(
     """Y-PSNR and SSIM of a model on a benchmark set (embedded photographs by default), with bicubic beside it."""
     from hwsr.data.datasets import validation_images
     from hwsr.engines import make_upscaler
-    from hwsr.evaluate import evaluate, render
+    from hwsr.evaluate import EMBEDDED, evaluate, networks_json, render
 
     run, scale = make_upscaler(engine, model, project)
     with console.status(f"upscaling with {engine}"):
         scores = evaluate(run, validation_images(scale, data), scale)
     console.print(render(scores, f"{model}, {engine}, x{scale}"))
-    write_figures(
-        json, {"model": str(model), "engine": str(engine), "scale": scale, "images": [asdict(s) for s in scores]}
-    )
+    figures = {"model": str(model), "engine": str(engine), "scale": scale, "images": [asdict(s) for s in scores]}
+    write_figures(json, figures | {"networks": networks_json(model, data.resolve().name if data else EMBEDDED, scores)})
 
 
 @app.command()
@@ -82,3 +81,58 @@ def compare(
     pair = make_pair(image.stem, read_image(image), scale) if image else validation_images(scale)[-1]
     comparison(pair, run(pair.lr), scale, out)
     console.print(f"wrote {out}")
+
+
+plot = typer.Typer(no_args_is_help=True, help="Draw PSNR against cost, or crops of an image side by side.")
+app.add_typer(plot, name="plot")
+
+
+@plot.command("tradeoff")
+def plot_tradeoff(
+    out: Annotated[Path, typer.Option("-o", "--out", help="PNG or SVG to write")],
+    scale: Annotated[int, typer.Option(min=2, max=4, help="upscaling factor")] = 2,
+    benchmark: Annotated[str, typer.Option("--set", help="benchmark set")] = "Set5",
+    points: Annotated[list[Path] | None, typer.Option(help="JSON of hwsr eval or sweep: our networks")] = None,
+    json: JsonOption = None,
+) -> None:
+    """Draw PSNR against Mult-Adds and against parameters: the paper's networks and ours."""
+    from hwsr.plot import check_suffix, own_points, paper_points, save, tradeoff
+
+    check_suffix(out)
+    shown = [*paper_points(scale, benchmark), *(p for path in points or [] for p in own_points(path, scale, benchmark))]
+    save(tradeoff(shown, f"{benchmark}, x{scale}"), out)
+    console.print(f"wrote {out}: {len(shown)} networks")
+    write_figures(json, {"set": benchmark, "scale": scale, "networks": [asdict(point) for point in shown]})
+
+
+@plot.command("crops")
+def plot_crops(
+    image: Annotated[Path, typer.Argument(help="original at full size")],
+    box: Annotated[str, typer.Option(help="left,top,width,height of the crop, in pixels")],
+    model: Annotated[list[Path], typer.Option("-m", "--model", help="folder of a trained model, or a QONNX file")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="PNG to write")],
+    json: JsonOption = None,
+) -> None:
+    """Draw a crop of an image: the original, its bicubic, and what each model makes of its reduction."""
+    from hwsr.data.datasets import make_pair
+    from hwsr.data.images import read_image
+    from hwsr.engines import default_engine, make_upscaler
+    from hwsr.errors import HwsrError
+    from hwsr.pictures import crops, parse_box, versions
+
+    part, pixels = parse_box(box), read_image(image)
+    part.cut(pixels)
+    runs = [(path, *make_upscaler(default_engine(path), path)) for path in model]
+    scales = sorted({scale for _, _, scale in runs})
+    if len(scales) > 1:
+        raise HwsrError(f"the models upscale by {' and '.join(map(str, scales))}; give models of one scale")
+    pair = make_pair(image.stem, pixels, scales[0])
+    with console.status("upscaling"):
+        results = [
+            (path.resolve().stem if path.is_file() else path.resolve().name, run(pair.lr)) for path, run, _ in runs
+        ]
+    shown = versions(pair, results, scales[0])
+    crops(shown, part, out)
+    console.print(f"wrote {out}")
+    scores = [{"name": version.name, "psnr": version.psnr, "ssim": version.ssim} for version in shown]
+    write_figures(json, {"image": str(image), "scale": scales[0], "box": asdict(part), "versions": scores})

@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from brevitas.export import export_qonnx as brevitas_export
+from brevitas.export import QONNXManager
+from brevitas.export.onnx.qonnx.handler import BrevitasBiasQuantProxyHandler
 from brevitas.nn import QuantConv2d
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.infer_shapes import InferShapes
+from torch import Tensor
 
 from hwsr import __version__
 from hwsr.errors import HwsrError
@@ -22,6 +24,25 @@ from hwsr.zoo.network import Network
 DEFAULT_FRAME = (48, 48)
 # How far the constant that stands for 1 / (H W) may be off.
 MEAN_ERROR = 0.03
+
+
+class _BiasHandler(BrevitasBiasQuantProxyHandler):
+    """A bias on the accumulators' grid of the call that adds it.
+
+    Brevitas takes the grid of the last call for all: an ERUM calls its convolutions on inputs of several grids.
+    """
+
+    def symbolic_execution(
+        self, x: Tensor, input_scale: Tensor, input_bit_width: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        # Through numpy the tracer sees a constant, not the graph that made it.
+        self.symbolic_kwargs["scale"] = torch.from_numpy(input_scale.detach().numpy().copy())
+        result: tuple[Tensor, ...] = super().symbolic_execution(x, input_scale, input_bit_width)
+        return result
+
+
+class _Manager(QONNXManager):
+    handlers = (_BiasHandler, *(each for each in QONNXManager.handlers if each is not BrevitasBiasQuantProxyHandler))
 
 
 def export_qonnx(network: Network, path: Path, frame: tuple[int, int] = DEFAULT_FRAME) -> None:
@@ -42,7 +63,7 @@ def export_qonnx(network: Network, path: Path, frame: tuple[int, int] = DEFAULT_
             # The tracer warns of every constant that it is meant to see as one.
             warnings.simplefilter("ignore")
             image = torch.zeros(1, network.spec.channels, *frame)
-            brevitas_export(network.eval(), args=image, export_path=str(temporary), dynamo=False)
+            _Manager.export(network.eval(), args=image, export_path=str(temporary), dynamo=False)
         model = onnx.load_model(str(temporary), load_external_data=False)
         _put_quantized_weights(model, network)
         _name(model, network)

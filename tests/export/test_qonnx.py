@@ -31,15 +31,22 @@ SPECS = [
     "bls2-e[rg+u] x3 n8 g0 b1 noca int8t",
     "blm2 x2 n8 g0 b1 noca direct int8",
     "bl-e x4 n4 g0 b1 noca int8",
+    # Convolutions that an ERUM calls on inputs of several grids: their biases differ from call to call.
+    "bl-e x3 n8 g0 b1 noca int8",
+    "blm1-e[rg] x4 n8 g0 b1 noca int8",
     "ST-bls2 x2 n8 g0 b1 r1",
     "ST-bls1(r=2,g=2) x2 n8 g0 b1 noca direct r2",
 ]
 
 
 def random_network(text: str, seed: int = 0) -> Network:
-    """Random weights, exponents calibrated on noise."""
-    network = build(parse_spec(text), seed)
-    noise = torch.randint(0, 256, (2, 3, 16, 16), generator=torch.Generator().manual_seed(seed))
+    """Random weights and biases, exponents calibrated on noise."""
+    network, generator = build(parse_spec(text), seed), torch.Generator().manual_seed(seed)
+    noise = torch.randint(0, 256, (2, 3, 16, 16), generator=generator)
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, torch.nn.Conv2d) and module.bias is not None:
+                module.bias.normal_(0, 0.1, generator=generator)
     calibrate(network, [noise / 256])
     return network.eval()
 

@@ -1,0 +1,203 @@
+"""Picture quality against cost: the paper's networks and our own on one chart."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import cos, pi, sin
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.transforms import Bbox
+from pydantic import BaseModel, Field, ValidationError
+
+from hwsr.errors import HwsrError
+from hwsr.files import atomic_path
+from hwsr.spec import parse_spec
+from hwsr.tables import published
+
+SUFFIXES = (".png", ".svg")
+DPI = 100
+OURS = "hwsr"
+# Okabe and Ito's colours, which colour-blind readers tell apart; markers differ too.
+STYLES = {
+    "the paper's units (Table 1)": ("table1", "#0072B2", "o"),
+    "the paper's recursive upscaling (Table 2)": ("table2", "#D55E00", "s"),
+    "other publications (Table 3)": ("table3", "#666666", "^"),
+    OURS: ("", "#009E73", "*"),
+}
+AXES = {"mult_adds": ("Mult-Adds for a 1280x720 output (G)", 1e9), "params": ("parameters (K)", 1e3)}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One network on one benchmark set: Y-PSNR in dB, parameters, Mult-Adds for a 720p output."""
+
+    label: str
+    source: str
+    params: float
+    mult_adds: float
+    psnr: float
+
+
+class _Score(BaseModel):
+    psnr: float = Field(allow_inf_nan=False)
+
+
+class _Network(BaseModel):
+    spec: str
+    params: int = Field(gt=0)
+    mult_adds: int = Field(gt=0)
+    scores: dict[str, _Score]
+
+
+class _Figures(BaseModel):
+    """What `hwsr eval --json` and `hwsr sweep --json` write, as far as a chart needs it."""
+
+    networks: list[_Network]
+
+
+def paper_points(scale: int, benchmark: str) -> list[Point]:
+    """The networks of the paper's Tables 1 to 3. Raises HwsrError for a set that they do not have."""
+    rows = [(source, row) for source, (table, *_) in STYLES.items() for row in published().get(table, [])]
+    sets = sorted({name for _, row in rows for name in row["psnr_ssim"]})
+    if benchmark not in sets:
+        raise HwsrError(f"the paper has no figures on '{benchmark}'; choose one of {', '.join(sets)}")
+    return [
+        Point(row["model"], source, 1e3 * row["params_k"], 1e9 * row["mult_adds_g"], row["psnr_ssim"][benchmark][0])
+        for source, row in rows
+        if row["scale"] == scale and row["psnr_ssim"].get(benchmark, [None])[0] is not None
+    ]
+
+
+def own_points(path: Path, scale: int, benchmark: str) -> list[Point]:
+    """Our networks in a JSON file of `hwsr eval` or `hwsr sweep`. Raises HwsrError where it has none that fits."""
+    try:
+        networks = _Figures.model_validate_json(path.read_bytes()).networks
+    except FileNotFoundError as error:
+        raise HwsrError(f"{path}: no such file; write it with 'hwsr eval MODEL --data SET --json {path}'") from error
+    except ValidationError as error:
+        raise HwsrError(f"{path}: holds no networks' figures; write it with 'hwsr eval MODEL --json FILE'") from error
+    points = [
+        Point(_label(network.spec), OURS, network.params, network.mult_adds, network.scores[benchmark].psnr)
+        for network in networks
+        if parse_spec(network.spec).scale == scale and benchmark in network.scores
+    ]
+    if not points:
+        found = sorted({f"x{parse_spec(network.spec).scale} {name}" for network in networks for name in network.scores})
+        raise HwsrError(f"{path}: no network of x{scale} scored on {benchmark}; it has {', '.join(found) or 'none'}")
+    return points
+
+
+def _label(spec: str) -> str:
+    """A spec without its scale, which the chart's title says."""
+    return " ".join(word for word in str(parse_spec(spec)).split() if word not in ("x2", "x3", "x4"))
+
+
+def tradeoff(points: Sequence[Point], title: str) -> Figure:
+    """PSNR against Mult-Adds and against parameters, both on logarithmic axes, every network by name."""
+    mpl.use("agg")
+    figure = Figure(figsize=(16, 10.5), dpi=DPI, layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    figure.suptitle(title, fontsize=14)
+    for axes, (key, (name, unit)) in zip(panels, AXES.items(), strict=True):
+        for source, (_, colour, marker) in STYLES.items():
+            those = [point for point in points if point.source == source]
+            if those:
+                x, y = [getattr(point, key) / unit for point in those], [point.psnr for point in those]
+                size = 190 if source == OURS else 45
+                axes.scatter(x, y, s=size, c=colour, marker=marker, label=source, zorder=3, edgecolors="white")
+        axes.set_xscale("log")
+        axes.margins(0.09, 0.07)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlabel(name, fontsize=12)
+        axes.grid(color="#dddddd", linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("Y-PSNR (dB)", fontsize=12)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(STYLES), frameon=False, fontsize=11)
+    figure.draw_without_rendering()  # fixes the layout, which labels are measured against
+    for axes, (key, (_, unit)) in zip(panels, AXES.items(), strict=True):
+        _place_labels(axes, [(point, getattr(point, key) / unit) for point in points])
+    return figure
+
+
+def save(figure: Figure, out: Path) -> None:
+    """Write a chart as PNG or SVG. Raises HwsrError."""
+    check_suffix(out)
+    with atomic_path(out) as temporary:
+        figure.savefig(temporary, dpi=DPI)
+
+
+def check_suffix(out: Path) -> None:
+    """Raise HwsrError where `out` does not say PNG or SVG."""
+    if out.suffix.lower() not in SUFFIXES:
+        raise HwsrError(f"{out}: a chart is written as {' or '.join(SUFFIXES)}; choose such a name")
+
+
+# Labels are tried around their point, near ones first; beyond this distance in pixels a line leads to the point.
+RADII, DIRECTIONS, LEADER = (5, 9, 14, 20, 28, 38, 50, 64, 80, 100, 125, 160, 200), 24, 12
+MARKER, CROWD = 6, 120
+
+
+def _place_labels(axes: Axes, points: Sequence[tuple[Point, float]]) -> None:
+    """Name every point, at the nearest place where the name covers no point, no other name and no line to one."""
+    at = [tuple(axes.transData.transform((x, point.psnr))) for point, x in points]
+    taken = [Bbox.from_bounds(x - MARKER, y - MARKER, 2 * MARKER, 2 * MARKER) for x, y in at]
+    # The most crowded points choose first.
+    crowds = [sum(abs(x - u) + abs(y - v) < CROWD for u, v in at) for x, y in at]
+    for _, (point, x), centre in sorted(zip(crowds, points, at, strict=True), key=lambda item: -item[0]):
+        colour, bold = STYLES[point.source][1], point.source == OURS
+        text = axes.annotate(
+            point.label,
+            (x, point.psnr),
+            (0, 0),
+            textcoords="offset pixels",
+            fontsize=9,
+            fontweight="bold" if bold else "normal",
+            color=colour,
+            zorder=4,
+        )
+        text.set_in_layout(False)
+        size = text.get_window_extent()
+        radius, box = min(
+            _candidates(centre, size.width, size.height),
+            key=lambda each: (_clashes(each[1], centre, each[0], taken, axes.bbox), each[0]),
+        )
+        text.set_position((box.x0 - size.x0, box.y0 - size.y0))
+        taken.append(box.padded(2))
+        if radius > LEADER:
+            end = _nearest(box, centre)
+            taken += [Bbox.from_bounds(px - 1, py - 1, 2, 2) for px, py in _along(centre, end)]
+            ends = axes.transData.inverted().transform([centre, end])
+            axes.plot(*ends.T, color=colour, linewidth=0.6, zorder=2, scalex=False, scaley=False)
+
+
+def _candidates(centre: tuple[float, float], width: float, height: float) -> Iterator[tuple[int, Bbox]]:
+    """(distance, box of the label) around a point."""
+    for radius in RADII:
+        for k in range(DIRECTIONS):
+            dx, dy = cos(2 * pi * k / DIRECTIONS), sin(2 * pi * k / DIRECTIONS)
+            x, y = centre[0] + dx * (MARKER + radius + width / 2), centre[1] + dy * (MARKER + radius + height / 2)
+            yield radius, Bbox.from_bounds(x - width / 2, y - height / 2, width, height)
+
+
+def _clashes(box: Bbox, centre: tuple[float, float], radius: int, taken: Sequence[Bbox], frame: Bbox) -> int:
+    """How many things a label at `box` would cover, its own line included; leaving the frame counts as one."""
+    outside = box.x0 < frame.x0 or box.x1 > frame.x1 or box.y0 < frame.y0 or box.y1 > frame.y1
+    line = list(_along(centre, _nearest(box, centre)))[2:] if radius > LEADER else []
+    crossed = sum(any(other.contains(x, y) for x, y in line) for other in taken)
+    return box.count_overlaps(taken) + crossed + outside
+
+
+def _nearest(box: Bbox, centre: tuple[float, float]) -> tuple[float, float]:
+    """The point of a box that is nearest to `centre`."""
+    return min(max(centre[0], box.x0), box.x1), min(max(centre[1], box.y0), box.y1)
+
+
+def _along(start: tuple[float, float], end: tuple[float, float]) -> Iterator[tuple[float, float]]:
+    """Twelve points of a line."""
+    for k in range(12):
+        yield start[0] + (end[0] - start[0]) * k / 11, start[1] + (end[1] - start[1]) * k / 11
