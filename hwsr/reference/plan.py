@@ -38,25 +38,26 @@ _LIMITS: tuple[tuple[Float, int, int], ...] = ((np.float32, 1 << 24, 48), (np.fl
 class Lines:
     """How one tensor is kept while rows stream through the network.
 
-    What is stored is value * 2**grid as `dtype`. A line holds `taps` copies of the row, each shifted by one pixel,
-    so that a convolution is one matrix product a row. The tensor's rows come `lag` rows late, so that whoever makes
-    them has the rows below them; `before` and `after` count the rows kept around those that one step makes.
+    What is stored is value * 2**grid as `dtype`. The tensor's rows come `lag` rows late, so that whoever makes them
+    has the rows below them; `before` and `after` count the rows kept around those that one step makes. `margin` says
+    that a reader looks beside the image, where it must find zeros.
     """
 
     dtype: Float
     grid: int
-    taps: int = 1
-    lag: int = 0
-    before: int = 0
-    after: int = 0
+    lag: int
+    before: int
+    after: int
+    margin: bool
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A graph and the lines of each of its tensors."""
+    """A graph, the lines of each of its tensors, and how many pixels its widest kernel looks beside the image."""
 
     graph: IntGraph
     lines: dict[str, Lines]
+    margin: int
 
 
 def make_plan(graph: IntGraph) -> Plan | None:
@@ -75,12 +76,12 @@ def make_plan(graph: IntGraph) -> Plan | None:
         lines[name] = Lines(
             dtype=np.float64 if np.float64 in dtypes else np.float32,
             grid=grids[name],
-            taps=max((reader.weight.shape[3] for reader in _convs(readers)), default=1),
             lag=lags[name],
             before=max([0, *(lag - lags[name] + half for lag, half in reach)]),
             after=max([0, *(half - (lag - lags[name]) for lag, half in reach)]),
+            margin=any(reader.weight.shape[3] > 1 for reader in _convs(readers)),
         )
-    return Plan(graph, lines)
+    return Plan(graph, lines, max([0, *(conv.weight.shape[3] // 2 for conv in _convs(graph.nodes))]))
 
 
 UPSCALING = (PixelShuffle, Upsample)

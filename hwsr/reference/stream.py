@@ -4,9 +4,8 @@ One step brings a few rows of the image and makes as many of every tensor, so th
 the cache when the next reads it, and memory does not grow with the image's height. A network with a spatial sum takes
 its whole frame in one step.
 
-A tensor's buffer is (rows, taps * C, W): tap j of a line holds the row shifted left by j - taps // 2 pixels. As a
-line's taps and the lines of a window lie one behind another, the kh lines that an output row of a convolution sees
-are one matrix (kh * taps * C, W), without a copy.
+A tensor's buffer is (rows, C, margin + W + margin). As its rows lie one behind another, the kh rows that an output
+row of a convolution sees are one matrix (kh * C, W) at each of kw places, without a copy.
 """
 
 from collections.abc import Callable
@@ -39,9 +38,9 @@ from hwsr.ir.graph import (
 from hwsr.reference.plan import UPSCALING, Plan
 
 # What one step's rows of the widest tensor fill, in bytes: a part of a core's second-level cache.
-STEP_BYTES = 1 << 19
+STEP_BYTES = 1 << 17
 # Widest matrix of a product, in pixels: BLAS is fastest on narrow ones.
-COLUMNS = 384
+COLUMNS = 640
 
 Call = Callable[[], object]
 
@@ -53,6 +52,7 @@ class Buffers:
     plan: Plan
     shapes: dict[str, tuple[int, int, int]]  # (C, rows a step, W)
     arrays: dict[str, NDArray]
+    products: dict[str, NDArray]  # where a convolution's next product goes before it is added
 
     def first(self, name: str, reader: Node) -> int:
         """Where in a tensor's buffer the rows of `reader`'s step start."""
@@ -61,10 +61,13 @@ class Buffers:
         return lines.before - late
 
     def rows(self, name: str, reader: Node) -> NDArray:
-        """(rows, C, W) of a tensor at `reader`'s step; the node that makes the tensor reads what it just made."""
-        channels, count, _ = self.shapes[name]
-        first, middle = self.first(name, reader), self.plan.lines[name].taps // 2 * channels
-        return self.arrays[name][first : first + count, middle : middle + channels]
+        """(rows, C, W with margins) of a tensor at `reader`'s step; its maker is at the rows that it makes."""
+        first = self.first(name, reader)
+        return self.arrays[name][first : first + self.shapes[name][1]]
+
+    def inner(self, rows: NDArray) -> NDArray:
+        """Rows without their margins."""
+        return rows[..., self.plan.margin : rows.shape[-1] - self.plan.margin]
 
 
 def stream(plan: Plan, image: NDArray[np.integer], dtype: DTypeLike = np.int64) -> NDArray:
@@ -73,7 +76,7 @@ def stream(plan: Plan, image: NDArray[np.integer], dtype: DTypeLike = np.int64) 
     _, height, width = image.shape
     buffers = _allocate(plan, height if graph.fixed_frame else _rows_a_step(plan, height, width), width)
     programs = [(node.name, _program(buffers, node), graph.shape(node.name, height, 1)[1]) for node in graph.nodes]
-    source, made = buffers.rows(graph.input.name, graph.input), buffers.rows(graph.output.name, graph.output)
+    source, made = (buffers.inner(buffers.rows(node.name, node)) for node in (graph.input, graph.output))
     result = np.empty((made.shape[1], height * graph.scale, width * graph.scale), dtype)
     lag = plan.lines[graph.output.name].lag
     for step in range(-(-(result.shape[1] + lag) // len(made))):
@@ -89,17 +92,34 @@ def stream(plan: Plan, image: NDArray[np.integer], dtype: DTypeLike = np.int64) 
 
 def _rows_a_step(plan: Plan, height: int, width: int) -> int:
     tensors = plan.graph.tensors
-    line = max(tensors[name].channels * tensors[name].upscale ** 2 * lines.taps for name, lines in plan.lines.items())
+    line = max(tensors[name].channels * tensors[name].upscale ** 2 for name in plan.lines)
     return min(max(STEP_BYTES // (4 * line * width), 1), height)
 
 
 def _allocate(plan: Plan, rows: int, width: int) -> Buffers:
-    shapes = {name: plan.graph.shape(name, rows, width) for name in plan.lines}
-    arrays = {}
-    for name, lines in plan.lines.items():
-        channels, count, wide = shapes[name]
-        arrays[name] = np.zeros((lines.before + count + lines.after, lines.taps * channels, wide), lines.dtype)
-    return Buffers(plan, shapes, arrays)
+    """Tensors that no later step reads share memory, as soon as their last reader in a step is done."""
+    graph = plan.graph
+    buffers = Buffers(plan, {name: graph.shape(name, rows, width) for name in plan.lines}, {}, {})
+    free: dict[tuple[object, ...], list[NDArray]] = {}
+
+    def take(name: str) -> NDArray:
+        lines, (channels, count, wide) = plan.lines[name], buffers.shapes[name]
+        shape = (lines.before + count + lines.after, channels, wide + 2 * plan.margin)
+        spare = free.get((shape, lines.dtype), [])
+        return spare.pop() if spare and not lines.before else np.zeros(shape, lines.dtype)
+
+    def give(array: NDArray) -> None:
+        free.setdefault((array.shape, array.dtype.type), []).append(array)
+
+    last_readers = {name: node for node in graph.nodes for name in node.inputs}
+    for node in graph.nodes:
+        array = buffers.arrays[node.name] = take(node.name)
+        if isinstance(node, Conv):
+            buffers.products[node.name] = np.zeros_like(array)
+        for name in set(node.inputs):
+            if last_readers[name] is node and not plan.lines[name].before:
+                give(buffers.arrays[name])
+    return buffers
 
 
 def _advance(buffers: Buffers, name: str, step: int, total: int, program: list[Call]) -> None:
@@ -122,64 +142,68 @@ def _program(buffers: Buffers, node: Node) -> list[Call]:
     inputs = [buffers.rows(name, node) for name in node.inputs]
     match node:
         case Input():
-            calls = []
+            calls: list[Call] = []
         case Conv():
             calls = _conv(buffers, node, y)
         case Add() | Concat() | ChannelShuffle() | ChannelSlice() | PixelShuffle() | Upsample():
             calls = _moves(buffers, node, inputs, y)
         case _:
             calls = _pointwise(buffers, node, inputs, y)
-    return calls + _shifts(buffers, node.name, y)
-
-
-def _shifts(buffers: Buffers, name: str, y: NDArray) -> list[Call]:
-    """Copy the new rows for every tap but the middle one; what lies beside the image stays zero."""
-    lines, (count, channels, width) = buffers.plan.lines[name], y.shape
-    taps = buffers.arrays[name][lines.before : lines.before + count].reshape(count, lines.taps, channels, width)
-    calls: list[Call] = []
-    for tap in range(lines.taps):
-        right, left = max(tap - lines.taps // 2, 0), max(lines.taps // 2 - tap, 0)
-        if right + left:
-            calls.append(partial(np.copyto, taps[:, tap, :, left : width - right], y[..., right : width - left]))
+    if buffers.plan.lines[node.name].margin:
+        margin = buffers.plan.margin
+        calls += [partial(side.fill, 0) for side in (y[..., :margin], y[..., y.shape[-1] - margin :])]
     return calls
 
 
 def _conv(buffers: Buffers, node: Conv, y: NDArray) -> list[Call]:
-    """One matrix product a row and block of columns, or a product a channel where each channel has its own kernels."""
-    source, buffer = buffers.plan.lines[node.inputs[0]], buffers.arrays[node.inputs[0]]
-    grid, frac = buffers.plan.lines[node.name].grid, buffers.plan.graph.tensors[node.inputs[0]].type.frac
-    c_out, c_group, kh, kw = node.weight.shape
-    count, _, width = y.shape
-    scaled = np.ldexp(node.weight.astype(source.dtype), (grid - source.grid - node.weight_frac)[:, None, None, None])
-    taps = np.zeros((c_out, c_group, kh, source.taps), source.dtype)
-    margin = (source.taps - kw) // 2
-    taps[..., margin : margin + kw] = scaled
-    window = buffer[buffers.first(node.inputs[0], node) - kh // 2 :]
-    line, row, item = window.strides
+    """A matrix product for each row, column of the kernel and block of columns, added up."""
+    plan, source = buffers.plan, buffers.plan.lines[node.inputs[0]]
+    grid, frac = plan.lines[node.name].grid, plan.graph.tensors[node.inputs[0]].type.frac
+    weight = np.ldexp(node.weight.astype(source.dtype), (grid - source.grid - node.weight_frac)[:, None, None, None])
+    kh, kw = weight.shape[2:]
+    first = buffers.first(node.inputs[0], node) - kh // 2
+    window = buffers.arrays[node.inputs[0]][first : first + len(y) + kh - 1]
+    product = buffers.products[node.name][: len(y)]
     calls: list[Call] = []
-    if c_group == 1:
-        kernels = taps.reshape(node.groups, -1, kh * source.taps)
-        shape = (count, node.groups, kernels.shape[2], width)
-        seen = as_strided(window, shape, (line, row, node.groups * row, item))
-        calls.append(partial(np.matmul, kernels, seen, out=y.reshape(count, node.groups, -1, width)))
-    else:
-        matrix = _matrix(taps, node.groups)
-        seen = as_strided(window, (count, matrix.shape[1], width), window.strides)
-        for block in np.array_split(np.arange(width), -(-width // COLUMNS)):
-            columns = slice(block[0], block[-1] + 1)
-            calls.append(partial(np.matmul, matrix, seen[..., columns], out=y[..., columns]))
+    for j in range(kw):
+        left = plan.margin + j - kw // 2
+        seen = window[..., left : left + buffers.shapes[node.name][2]]
+        out = y if j == 0 else product
+        calls += _products(weight[..., j], node.groups, seen, buffers.inner(out))
+        if j:
+            calls.append(partial(np.add, y, product, out=y))
     if node.bias.any():
         bias = np.ldexp(node.bias.astype(y.dtype), grid - frac - node.weight_frac)
-        calls.append(partial(np.add, y, np.repeat(bias[:, None], width, axis=1), out=y))
+        calls.append(partial(np.add, y, np.repeat(bias[:, None], y.shape[2], axis=1), out=y))
     return calls
 
 
-def _matrix(taps: NDArray, groups: int) -> NDArray:
-    """(C_out, C_in / groups, kh, taps) -> (C_out, kh * taps * C_in), zero where a channel is of another group."""
-    c_out, c_group, kh, kw = taps.shape
-    matrix = np.zeros((groups, c_out // groups, kh, kw, groups, c_group), taps.dtype)
-    for group in range(groups):
-        matrix[group, ..., group, :] = taps.reshape(groups, -1, c_group, kh, kw)[group].transpose(0, 2, 3, 1)
+def _products(weight: NDArray, groups: int, seen: NDArray, out: NDArray) -> list[Call]:
+    """(C_out, C_in / groups, kh) kernels times `seen` (rows + kh - 1, C_in, W) into `out` (rows, C_out, W)."""
+    (count, _, width), (line, row, item) = out.shape, seen.strides
+    c_out, c_group, kh = weight.shape
+    if c_group == 1:
+        windows = as_strided(seen, (count, groups, kh, width), (line, row, line, item))
+        by_group = as_strided(out, (count, groups, c_out // groups, width), _split(out.strides, c_out // groups))
+        return [partial(np.matmul, weight.reshape(groups, -1, kh), windows, out=by_group)]
+    matrix = _matrix(weight, groups)
+    rows = as_strided(seen, (count, matrix.shape[1], width), seen.strides)
+    blocks = [slice(left, min(left + COLUMNS, width)) for left in range(0, width, COLUMNS)]
+    return [partial(np.matmul, matrix, rows[..., block], out=out[..., block]) for block in blocks]
+
+
+def _split(strides: tuple[int, ...], size: int) -> tuple[int, ...]:
+    """The strides of (rows, C, W) where C is split into groups of `size` channels."""
+    line, row, item = strides
+    return line, size * row, row, item
+
+
+def _matrix(weight: NDArray, groups: int) -> NDArray:
+    """(C_out, C_in / groups, kh) -> (C_out, kh * C_in), zero where a channel is of another group."""
+    c_out, c_group, kh = weight.shape
+    matrix = np.zeros((groups, c_out // groups, kh, groups, c_group), weight.dtype)
+    for group, kernels in enumerate(weight.reshape(groups, -1, c_group, kh)):
+        matrix[group, :, :, group] = kernels.transpose(0, 2, 1)
     return matrix.reshape(c_out, -1)
 
 
@@ -195,9 +219,9 @@ def _pointwise(buffers: Buffers, node: Node, inputs: list[NDArray], y: NDArray) 
             offset = np.ldexp(node.offset.astype(y.dtype), grid - node.offset_frac)
             return [partial(np.add, x, offset[:, None], out=y)]
         case ChannelMul():
-            return [partial(np.multiply, x, inputs[1], out=y)]
+            return [partial(np.multiply, x, buffers.inner(inputs[1]), out=y)]
         case SpatialSum():
-            return [partial(np.sum, x, axis=(0, 2), keepdims=True, dtype=y.dtype, out=y)]
+            return [partial(np.sum, buffers.inner(x), axis=(0, 2), keepdims=True, dtype=y.dtype, out=buffers.inner(y))]
         case Table():
             return [partial(_look_up, x, 2.0 ** (of.type.frac - given), of.type.lo, node.values.astype(y.dtype), y)]
         case Requantize():
@@ -237,9 +261,10 @@ def _moves(buffers: Buffers, node: Node, inputs: list[NDArray], y: NDArray) -> l
             return [partial(np.copyto, y.reshape(split.shape), split)]
         case PixelShuffle():
             s = node.factor
-            blocks = x.reshape(count, channels // s**2, s, s, width).transpose(0, 2, 1, 4, 3)
-            return [partial(np.copyto, y.reshape(blocks.shape), blocks)]
+            blocks = buffers.inner(x).reshape(count, channels // s**2, s, s, -1).transpose(0, 2, 1, 4, 3)
+            return [partial(np.copyto, buffers.inner(y).reshape(blocks.shape), blocks)]
         case Upsample():
             s = node.factor
-            return [partial(np.copyto, y.reshape(count, s, channels, width, s), x[:, None, :, :, None])]
+            spread = buffers.inner(x)[:, None, :, :, None]
+            return [partial(np.copyto, buffers.inner(y).reshape(count, s, channels, -1, s), spread)]
     raise HwsrError(f"node '{node.name}': the reference has no kernel for {type(node).__name__}")
