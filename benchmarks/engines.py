@@ -26,7 +26,7 @@ from hwsr.reference.run import prepare, upscale
 
 FRAME = (180, 320)
 LARGE = (1080, 1920)
-REPEATS = 7
+REPEATS = 5
 # Files in the folder of one network.
 QONNX, FLOAT, INT8, PROJECT = "model.onnx", "float32.onnx", "int8.onnx", "project"
 
@@ -43,7 +43,8 @@ def engines(folder: Path, threads: int) -> dict[str, tuple[Engine, tuple[int, in
     for name, file in (("onnxruntime float32", FLOAT), ("onnxruntime int8", INT8)):
         if (folder / file).is_file():
             found[name] = (session(folder / file, threads), FRAME)
-    if (folder / PROJECT).is_dir():
+    # The simulation has no threads to vary.
+    if threads == 1 and (folder / PROJECT).is_dir():
         project = load_project(folder / PROJECT)
         found["hls4ml C++"] = (lambda image: simulate(project, image[None], jobs=1), project.manifest.frame)
     return found

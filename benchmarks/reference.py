@@ -36,8 +36,8 @@ from hwsr.quant import build, calibrate
 from hwsr.reference.run import run
 from hwsr.spec import parse_spec
 
-WIDTHS = (16,)
-THREADS = (1,)
+WIDTHS = (16, 32, 64)
+THREADS = (1, 2)
 # What hls4ml's program is timed on: it takes seconds for a few thousand pixels.
 SMALL = (32, 32)
 

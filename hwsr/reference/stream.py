@@ -38,7 +38,7 @@ from hwsr.ir.graph import (
 from hwsr.reference.plan import UPSCALING, Plan
 
 # What one step's rows of the widest tensor fill, in bytes: a part of a core's second-level cache.
-STEP_BYTES = 1 << 17
+STEP_BYTES = 3 << 16
 # Widest matrix of a product, in pixels: BLAS is fastest on narrow ones.
 COLUMNS = 640
 
@@ -262,9 +262,16 @@ def _moves(buffers: Buffers, node: Node, inputs: list[NDArray], y: NDArray) -> l
         case PixelShuffle():
             s = node.factor
             blocks = buffers.inner(x).reshape(count, channels // s**2, s, s, -1).transpose(0, 2, 1, 4, 3)
-            return [partial(np.copyto, buffers.inner(y).reshape(blocks.shape), blocks)]
+            return _interleave(buffers.inner(y).reshape(blocks.shape), blocks)
         case Upsample():
             s = node.factor
             spread = buffers.inner(x)[:, None, :, :, None]
-            return [partial(np.copyto, buffers.inner(y).reshape(count, s, channels, -1, s), spread)]
+            return _interleave(
+                buffers.inner(y).reshape(count, s, channels, -1, s), np.broadcast_to(spread, (*spread.shape[:4], s))
+            )
     raise HwsrError(f"node '{node.name}': the reference has no kernel for {type(node).__name__}")
+
+
+def _interleave(to: NDArray, values: NDArray) -> list[Call]:
+    """Copy by the last axis, which is short: a loop over pixels is faster than one over an upscaled pixel's parts."""
+    return [partial(np.copyto, to[..., j], values[..., j]) for j in range(to.shape[-1])]
