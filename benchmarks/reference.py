@@ -1,64 +1,129 @@
-"""Speed of the integer reference as a ratio to qonnx's executor on the same file and frame, in one run.
+"""Speed of the integer reference beside other engines on the same network and frame, as ratios, in one run.
 
-python -m benchmarks.reference --json runs/bench.json
+- qonnx: its executor on the same QONNX file
+- onnxruntime float32: the network of the same spec, not quantized, exported by torch
+- onnxruntime int8: that file through onnxruntime's own static quantization (QDQ, weights a channel); other integers
+- hls4ml C++: the project's csim program, which is what hls4ml's predict compiles, on a small frame, scaled by pixels
+
+and the reference's peak memory on a 1920x1080 image. python -m benchmarks.reference --json runs/bench.json
 """
 
 import argparse
+import json
+import os
+import subprocess
+import sys
 import tempfile
-import time
-from collections.abc import Callable
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
 
+from benchmarks.engines import FLOAT, FRAME, INT8, LARGE, PROJECT, QONNX, as_float
 from hwsr.export.qonnx import execute, export_qonnx
 from hwsr.files import write_json
+from hwsr.hls.csim import build as build_project
+from hwsr.hls.project import write_project
 from hwsr.ir.read import read_qonnx
 from hwsr.quant import build, calibrate
 from hwsr.reference.run import run
 from hwsr.spec import parse_spec
 
-SPECS = ("bl x2 n16 g0 b3 noca anchor direct int8", "ST-bl x2 n16 g0 b3 noca anchor direct r1")
-FRAME = (180, 320)
+WIDTHS = (16, 32, 64)
+THREADS = (1, 2)
+# What hls4ml's program is timed on: it takes seconds for a few thousand pixels.
+SMALL = (32, 32)
 
 
-def seconds(work: Callable[[], object], repeats: int = 3) -> float:
-    """The least wall time of a few runs."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)
+class Calibration(CalibrationDataReader):
+    """One image, for onnxruntime's quantization."""
+
+    def __init__(self, image: np.ndarray) -> None:
+        self.images = iter([{"image": as_float(image)}])
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        return next(self.images, None)
 
 
-def measure(text: str) -> dict[str, object]:
-    """Both engines on one random frame; their outputs must be equal."""
+def make_models(n: int, folder: Path) -> None:
+    """The files of the network with n features for every engine; the reference must equal qonnx's executor."""
     image = np.random.default_rng(0).integers(0, 256, (3, *FRAME)).astype(np.uint8)
-    network = build(parse_spec(text))
-    calibrate(network, [torch.from_numpy(image[None, :, :64, :64]) / 256])
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        export_qonnx(network.eval(), path, FRAME)
-        graph = read_qonnx(path)
-        assert np.array_equal(run(graph, image), execute(path, image))
-        ours, theirs = seconds(lambda: run(graph, image)), seconds(lambda: execute(path, image))
-    return {"spec": text, "reference_s": ours, "qonnx_s": theirs, "times_faster": theirs / ours}
+    text = f"bl x2 n{n} g0 b3 noca anchor direct"
+    network = build(parse_spec(f"{text} int8"))
+    calibrate(network, [torch.from_numpy(as_float(image[:, :64, :64]))])
+    export_qonnx(network.eval(), folder / QONNX, FRAME)
+    graph = read_qonnx(folder / QONNX)
+    if not np.array_equal(run(graph, image), execute(folder / QONNX, image)):
+        raise SystemExit(f"n = {n}: the reference and qonnx's executor differ")
+    _export_float(text, folder / FLOAT)
+    quant_pre_process(str(folder / FLOAT), str(folder / INT8))
+    options = {"quant_format": QuantFormat.QDQ, "per_channel": True, "weight_type": QuantType.QInt8}
+    quantize_static(str(folder / INT8), str(folder / INT8), Calibration(image), **options)
+    with tempfile.TemporaryDirectory() as scratch:
+        export_qonnx(network, Path(scratch) / QONNX, SMALL)
+        small = read_qonnx(Path(scratch) / QONNX)
+    tiles = image[None, :, : SMALL[0], : SMALL[1]]
+    build_project(write_project(small, folder / PROJECT, tiles, lambda tile: run(small, tile)))
+
+
+def _export_float(text: str, path: Path) -> None:
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        example = torch.zeros(1, 3, *FRAME)
+        network = build(parse_spec(text)).eval()
+        torch.onnx.export(network, (example,), str(path), input_names=["image"], dynamo=False)
+
+
+def in_process(folder: Path, threads: int, *options: str) -> Any:
+    """What `benchmarks.engines` measures in a process of its own on so many threads."""
+    counts = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.engines", str(folder), *options]
+    done = subprocess.run(command, env={**os.environ, **counts}, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def show(console: Console, n: int, threads: int, rows: list[dict[str, Any]]) -> None:
+    ours = rows[0]
+    on = f"{threads} thread{'s' if threads > 1 else ''}"
+    table = Table("engine", "wall ms", "CPU ms", "wall ratio", "CPU ratio", title=f"n = {n}, {on}")
+    for row in rows:
+        times = [f"{row[key] * 1e3:.1f}" for key in ("wall_s", "cpu_s")]
+        ratios = [f"{row[key] / ours[key]:.2f}" for key in ("wall_s", "cpu_s")]
+        table.add_row(row["engine"], *times, *ratios)
+    console.print(table)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path)
     target = parser.parse_args().json
-    rows = [measure(text) for text in SPECS]
-    for row in rows:
-        print(
-            f"{row['spec']}: reference {row['reference_s']:.2f} s, qonnx executor {row['qonnx_s']:.2f} s, "
-            f"{row['times_faster']:.1f} times as fast ({FRAME[1]}x{FRAME[0]} frame)"
-        )
+    console = Console()
+    results = []
+    with tempfile.TemporaryDirectory() as scratch:
+        folders = {n: Path(scratch) / str(n) for n in WIDTHS}
+        for n, folder in track(folders.items(), "models", console=console, transient=True):
+            folder.mkdir()
+            make_models(n, folder)
+        for n, folder in folders.items():
+            for threads in THREADS:
+                rows = in_process(folder, threads)
+                show(console, n, threads, rows)
+                results.append({"n": n, "threads": threads, "frame": FRAME, "engines": rows})
+        memory = in_process(folders[WIDTHS[0]], 1, "--memory")
+    console.print(f"Times of a {FRAME[1]}x{FRAME[0]} frame x2; a ratio is how many times as long as the reference.")
+    console.print(
+        f"Peak memory of a {LARGE[1]}x{LARGE[0]} image x2, n = {WIDTHS[0]}: {memory['peak_bytes'] / 1e6:.0f} MB "
+        f"in {memory['seconds']:.1f} s"
+    )
     if target:
-        write_json(target, rows)
+        write_json(target, {"engines": results, "memory": memory})
 
 
 if __name__ == "__main__":

@@ -1,14 +1,70 @@
-"""Integer kernels in numpy: the definition of what hardware must compute.
+"""Integer kernels in numpy, one a node, on whole tensors: what `hwsr.reference.naive` defines, fast enough for a frame.
 
 Tensors are (C, H, W) int64 arrays. Convolutions go through BLAS where the proven bound makes floating point
 exact (float32 below 2**24, float64 below 2**53), and through integers otherwise.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsr.errors import HwsrError
 from hwsr.ir.check import align
-from hwsr.ir.graph import Conv, IntArray, QType
+from hwsr.ir.graph import (
+    Add,
+    ChannelMul,
+    ChannelShuffle,
+    ChannelSlice,
+    Concat,
+    Conv,
+    IntArray,
+    Node,
+    Offset,
+    PixelShuffle,
+    QType,
+    Requantize,
+    Scale,
+    SpatialSum,
+    Table,
+    Tensor,
+    Upsample,
+)
+
+
+def evaluate(node: Node, inputs: Sequence[IntArray], of: Sequence[Tensor]) -> IntArray:
+    """The integers (C, H, W) that `node` makes of its inputs' integers, (C, H, W) each. of: what is known of them.
+
+    Raises HwsrError for a node that is none of the IntGraph's operations.
+    """
+    match node:
+        case Conv():
+            return conv(node, inputs[0], of[0].lo, of[0].hi)
+        case Scale():
+            return scale(inputs[0], node.factor, node.factor_frac)
+        case Offset():
+            return offset(inputs[0], of[0].type.frac, node.offset, node.offset_frac)
+        case Add():
+            return add(inputs[0], of[0].type.frac, inputs[1], of[1].type.frac)
+        case ChannelMul():
+            return inputs[0] * inputs[1]
+        case Requantize():
+            return requantize(inputs[0], of[0].type.frac, node.type)
+        case Table():
+            return table(inputs[0], of[0].type.lo, node.values)
+        case SpatialSum():
+            return spatial_sum(inputs[0])
+        case PixelShuffle():
+            return pixel_shuffle(inputs[0], node.factor)
+        case ChannelShuffle():
+            return channel_shuffle(inputs[0], node.groups)
+        case ChannelSlice():
+            return inputs[0][node.start : node.stop]
+        case Concat():
+            return concat(inputs, [tensor.type.frac for tensor in of])
+        case Upsample():
+            return upsample(inputs[0], node.factor)
+    raise HwsrError(f"node '{node.name}': the reference has no kernel for {type(node).__name__}")
 
 
 def exact_dtype(bound: int) -> type[np.float32] | type[np.float64] | type[np.int64]:
@@ -78,7 +134,7 @@ def channel_shuffle(x: IntArray, groups: int) -> IntArray:
     return x.reshape(groups, -1, *x.shape[1:]).swapaxes(0, 1).reshape(x.shape)
 
 
-def concat(parts: list[IntArray], fracs: list[int]) -> IntArray:
+def concat(parts: Sequence[IntArray], fracs: Sequence[int]) -> IntArray:
     """The channels of every part on the finest of their grids."""
     return np.concatenate([part << (max(fracs) - frac) for part, frac in zip(parts, fracs, strict=True)])
 

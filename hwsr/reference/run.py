@@ -1,50 +1,54 @@
 """Runs an IntGraph in numpy, whole or by tiles."""
 
+from collections.abc import Callable
+
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from hwsr.errors import HwsrError
-from hwsr.ir.graph import (
-    Add,
-    ChannelMul,
-    ChannelShuffle,
-    ChannelSlice,
-    Concat,
-    Conv,
-    Input,
-    IntArray,
-    IntGraph,
-    Node,
-    Offset,
-    PixelShuffle,
-    Requantize,
-    Scale,
-    SpatialSum,
-    Table,
-    Upsample,
-)
+from hwsr.ir.graph import Input, IntArray, IntGraph
 from hwsr.ir.tiling import Tiling, default_tiling, run_tiled
 from hwsr.reference import kernels
+from hwsr.reference.plan import make_plan
+from hwsr.reference.stream import stream
 
 Image = NDArray[np.uint8]
 
 
 def run(graph: IntGraph, image: NDArray[np.integer]) -> IntArray:
-    """Run one image, (C, H, W) integers of the input's type. Returns the output's integers (C, sH, sW)."""
-    return run_all(graph, image, keep=False)[graph.output.name]
-
-
-def run_all(graph: IntGraph, image: NDArray[np.integer], keep: bool = True) -> dict[str, IntArray]:
-    """As `run`, but returns every tensor by its node's name (only the output's when not `keep`).
+    """Run one image, (C, H, W) integers of the input's type. Returns the output's integers (C, sH, sW).
 
     Raises HwsrError when the image's shape or values do not fit the network's input.
     """
+    return prepare(graph)(image)
+
+
+def prepare(graph: IntGraph, dtype: DTypeLike = np.int64) -> Callable[[NDArray[np.integer]], NDArray]:
+    """`run` of one graph for many images, with results of `dtype`, which must hold the output's type."""
+    plan = make_plan(graph)
+
+    def prepared(image: NDArray[np.integer]) -> NDArray:
+        _check_input(graph, image)
+        if plan is None:
+            return _evaluate_all(graph, image, keep=False)[graph.output.name].astype(dtype)
+        return stream(plan, image, dtype)
+
+    return prepared
+
+
+def run_all(graph: IntGraph, image: NDArray[np.integer]) -> dict[str, IntArray]:
+    """As `run`, but returns every tensor by its node's name, each node computed as it stands in the graph."""
     _check_input(graph, image)
+    return _evaluate_all(graph, image, keep=True)
+
+
+def _evaluate_all(graph: IntGraph, image: NDArray[np.integer], keep: bool) -> dict[str, IntArray]:
+    """Every tensor by its node's name; where not `keep`, those that nothing reads any more are dropped."""
     values: dict[str, IntArray] = {}
     readers = {name: len(nodes) for name, nodes in graph.consumers.items()}
     for node in graph.nodes:
-        inputs = [values[name] for name in node.inputs]
-        values[node.name] = image.astype(np.int64) if isinstance(node, Input) else evaluate(graph, node, inputs)
+        inputs, of = [values[name] for name in node.inputs], [graph.tensors[name] for name in node.inputs]
+        values[node.name] = image.astype(np.int64) if isinstance(node, Input) else kernels.evaluate(node, inputs, of)
         for name in node.inputs:
             readers[name] -= 1
             if not readers[name] and not keep:
@@ -52,45 +56,11 @@ def run_all(graph: IntGraph, image: NDArray[np.integer], keep: bool = True) -> d
     return values
 
 
-def evaluate(graph: IntGraph, node: Node, inputs: list[IntArray]) -> IntArray:
-    """One node on its input integers."""
-    of = [graph.tensors[name] for name in node.inputs]
-    match node:
-        case Conv():
-            return kernels.conv(node, inputs[0], of[0].lo, of[0].hi)
-        case Scale():
-            return kernels.scale(inputs[0], node.factor, node.factor_frac)
-        case Offset():
-            return kernels.offset(inputs[0], of[0].type.frac, node.offset, node.offset_frac)
-        case Add():
-            return kernels.add(inputs[0], of[0].type.frac, inputs[1], of[1].type.frac)
-        case ChannelMul():
-            return inputs[0] * inputs[1]
-        case Requantize():
-            return kernels.requantize(inputs[0], of[0].type.frac, node.type)
-        case Table():
-            return kernels.table(inputs[0], of[0].type.lo, node.values)
-        case SpatialSum():
-            return kernels.spatial_sum(inputs[0])
-        case PixelShuffle():
-            return kernels.pixel_shuffle(inputs[0], node.factor)
-        case ChannelShuffle():
-            return kernels.channel_shuffle(inputs[0], node.groups)
-        case ChannelSlice():
-            return inputs[0][node.start : node.stop]
-        case Concat():
-            return kernels.concat(inputs, [tensor.type.frac for tensor in of])
-        case Upsample():
-            return kernels.upsample(inputs[0], node.factor)
-    raise HwsrError(f"node '{node.name}': the reference has no kernel for {type(node).__name__}")
-
-
 def upscale(graph: IntGraph, image: Image, tiling: Tiling | None = None) -> Image:
     """Upscale a whole (C, H, W) uint8 image of any size: by tiles when given or when the network needs them."""
     tiling = tiling or (default_tiling(graph) if graph.fixed_frame else None)
-    if tiling is None:
-        return run(graph, image).astype(np.uint8)
-    return run_tiled(lambda tile: run(graph, tile).astype(np.uint8), image, tiling, graph.scale)
+    prepared = prepare(graph, np.uint8)
+    return prepared(image) if tiling is None else run_tiled(prepared, image, tiling, graph.scale)
 
 
 def _check_input(graph: IntGraph, image: NDArray[np.integer]) -> None:

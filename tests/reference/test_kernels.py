@@ -1,4 +1,4 @@
-"""The fast kernels against plain loops over Python's integers."""
+"""The whole-tensor kernels against their definition, and the definition against torch and fractions."""
 
 from fractions import Fraction
 
@@ -8,32 +8,33 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwsr.ir.graph import Conv, IntArray, QType
-from hwsr.reference import kernels
-from hwsr.zoo.layers import ChannelShuffle
+from hwsr.errors import HwsrError
+from hwsr.ir.graph import (
+    Add,
+    ChannelMul,
+    ChannelShuffle,
+    ChannelSlice,
+    Concat,
+    Conv,
+    IntArray,
+    Node,
+    Offset,
+    PixelShuffle,
+    QType,
+    Requantize,
+    Scale,
+    SpatialSum,
+    Table,
+    Tensor,
+    Upsample,
+)
+from hwsr.reference import kernels, naive
+from hwsr.zoo import layers
 
 # Grids as far apart as an IntGraph allows.
 FRACS = st.integers(-31, 31)
-
-
-def naive_conv(node: Conv, x: IntArray) -> IntArray:
-    """The definition: every tap of every pixel, one by one."""
-    c_out, c_group, kh, kw = node.weight.shape
-    height, width = x.shape[1:]
-    result = np.zeros((c_out, height, width), object)
-    for o in range(c_out):
-        base = o // (c_out // node.groups) * c_group
-        for y in range(height):
-            for column in range(width):
-                acc = int(node.bias[o])
-                for c in range(c_group):
-                    for i in range(kh):
-                        for j in range(kw):
-                            row, col = y + i - kh // 2, column + j - kw // 2
-                            if 0 <= row < height and 0 <= col < width:
-                                acc += int(node.weight[o, c, i, j]) * int(x[base + c, row, col])
-                result[o, y, column] = acc << int(node.weight_frac.max() - node.weight_frac[o])
-    return result.astype(np.int64)
+# Grids on which sums of 31 bits fit int64.
+NEAR = st.integers(-15, 15)
 
 
 @given(
@@ -58,7 +59,8 @@ def test_conv(
     x = rng.choice([-limit, limit - 1], (c_in * groups, height, width))
     frac, bias = rng.integers(0, 4, len(weight)), rng.integers(-(2**20), 2**20, len(weight))
     node = Conv("c", ("x",), weight, bits, frac, bias, groups)
-    assert np.array_equal(kernels.conv(node, x, -limit, limit - 1), naive_conv(node, x))
+    of = [Tensor(QType(bits, True, 0), -limit, limit - 1, len(x))]
+    assert np.array_equal(kernels.evaluate(node, [x], of), naive.evaluate(node, [x], of))
 
 
 @pytest.mark.parametrize(("bound", "dtype"), [(2**24, np.float32), (2**24 + 1, np.float64), (2**53 + 1, np.int64)])
@@ -82,6 +84,50 @@ def test_add_and_offset_are_exact_on_the_finer_grid(a: int, b: int, frac_a: int,
     assert (kernels.offset(cube_a, frac_a, np.array([b]), frac_b) == int(expected)).all()
 
 
+@given(st.data(), st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=150)
+def test_every_other_node_equals_its_definition(data: st.DataObject, seed: int) -> None:
+    """Odd sizes; values at the ends of their range every second time."""
+    rng = np.random.default_rng(seed)
+    groups, s, height, width = (data.draw(st.integers(1, 3)) for _ in range(4))
+    channels = groups * s**2 * data.draw(st.integers(1, 2))
+    lo, hi = data.draw(st.sampled_from([(-(2**30), 2**30 - 1), (-128, 127), (0, 255)]))
+    fracs = data.draw(st.tuples(NEAR, NEAR))
+    of = [Tensor(QType.holding(lo, hi, frac), lo, hi, channels) for frac in fracs]
+
+    def integers(*shape: int) -> IntArray:
+        return rng.choice([lo, hi], shape) if seed % 2 else rng.integers(lo, hi + 1, shape)
+
+    x, other = integers(channels, height, width), integers(channels, height, width)
+    constant, frac = rng.integers(-128, 128, channels), rng.integers(0, 9, channels)
+    to = QType(data.draw(st.integers(2, 16)), data.draw(st.booleans()), data.draw(FRACS))
+    small = Tensor(QType(8, True, 0), -128, 127, channels)
+    for node, inputs, known in (
+        (Scale("n", ("x",), constant, 8, frac), [x], of[:1]),
+        (Offset("n", ("x",), constant, fracs[1]), [x], of[:1]),
+        (Add("n", ("x", "y")), [x, other], of),
+        (Concat("n", ("x", "y")), [x, other], of),
+        (ChannelMul("n", ("x", "y")), [x, integers(channels, 1, 1)], of),
+        (Requantize("n", ("x",), to), [x], of[:1]),
+        (Table("n", ("x",), rng.integers(0, 256, 256), QType(8, False, 8)), [np.clip(x, -128, 127)], [small]),
+        (SpatialSum("n", ("x",)), [x], of[:1]),
+        (PixelShuffle("n", ("x",), s), [x], of[:1]),
+        (ChannelShuffle("n", ("x",), groups), [x], of[:1]),
+        (ChannelSlice("n", ("x",), channels // 2, channels), [x], of[:1]),
+        (Upsample("n", ("x",), s), [x], of[:1]),
+    ):
+        made = kernels.evaluate(node, inputs, known)
+        assert made.dtype == np.int64
+        assert np.array_equal(made, naive.evaluate(node, inputs, known)), node
+
+
+def test_a_node_without_a_kernel_is_named() -> None:
+    x, of = np.zeros((1, 1, 1), np.int64), [Tensor(QType(8, True, 0), 0, 0, 1)]
+    for evaluate in (kernels.evaluate, naive.evaluate):
+        with pytest.raises(HwsrError, match="'odd'"):
+            evaluate(Node("odd", ("x",)), [x], of)
+
+
 def test_pixel_shuffle_is_torchs() -> None:
     import torch
 
@@ -93,7 +139,7 @@ def test_pixel_shuffle_is_torchs() -> None:
 @pytest.mark.parametrize("groups", [1, 2, 3, 6])
 def test_channel_shuffle_is_the_zoos(groups: int) -> None:
     x = np.arange(6 * 2 * 3).reshape(6, 2, 3)
-    wanted = ChannelShuffle(groups)(torch.from_numpy(x)[None])[0].numpy()
+    wanted = layers.ChannelShuffle(groups)(torch.from_numpy(x)[None])[0].numpy()
     assert np.array_equal(kernels.channel_shuffle(x, groups), wanted)
 
 

@@ -28,6 +28,7 @@ def agree(choose: Choose) -> None:
         graph = read_qonnx(path)
         for image in (rng.integers(0, 256, (3, *frame)), rng.choice([0, 255], (3, *frame))):
             values = run_all(graph, image)
+            assert np.array_equal(run(graph, image), values[graph.output.name])
             assert np.array_equal(values[graph.output.name], execute(path, image.astype(np.uint8)))
             for name, value in values.items():
                 assert graph.tensors[name].lo <= value.min() and value.max() <= graph.tensors[name].hi

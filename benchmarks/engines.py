@@ -1,0 +1,120 @@
+"""Times every engine that a folder holds a model for, in one process whose thread count its environment sets.
+
+python -m benchmarks.engines FOLDER          what `python -m benchmarks.reference` starts; prints JSON
+python -m benchmarks.engines FOLDER --memory peak memory of one 1920x1080 image instead
+"""
+
+import argparse
+import json
+import os
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.core.onnx_exec import execute_onnx
+
+from hwsr.hls.csim import run as simulate
+from hwsr.hls.project import load_project
+from hwsr.ir.read import read_qonnx
+from hwsr.reference.run import prepare, upscale
+
+FRAME = (180, 320)
+LARGE = (1080, 1920)
+REPEATS = 5
+# Files in the folder of one network.
+QONNX, FLOAT, INT8, PROJECT = "model.onnx", "float32.onnx", "int8.onnx", "project"
+
+Engine = Callable[[NDArray[np.uint8]], object]
+
+
+def engines(folder: Path, threads: int) -> dict[str, tuple[Engine, tuple[int, int]]]:
+    """Each engine by name, and the frame (H, W) that it is timed on."""
+    graph, model = read_qonnx(folder / QONNX), ModelWrapper(str(folder / QONNX))
+    found: dict[str, tuple[Engine, tuple[int, int]]] = {
+        "hwsr reference": (prepare(graph), FRAME),
+        "qonnx executor": (lambda image: execute_onnx(model, {"image": as_float(image)}), FRAME),
+    }
+    for name, file in (("onnxruntime float32", FLOAT), ("onnxruntime int8", INT8)):
+        if (folder / file).is_file():
+            found[name] = (session(folder / file, threads), FRAME)
+    # The simulation has no threads to vary.
+    if threads == 1 and (folder / PROJECT).is_dir():
+        project = load_project(folder / PROJECT)
+        found["hls4ml C++"] = (lambda image: simulate(project, image[None], jobs=1), project.manifest.frame)
+    return found
+
+
+def as_float(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(C, H, W) pixels as the (1, C, H, W) values of the network's input."""
+    return image[None].astype(np.float32) / 256
+
+
+def session(path: Path, threads: int) -> Engine:
+    """An onnxruntime session on so many threads."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    running = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return lambda image: running.run(None, {"image": as_float(image)})
+
+
+def cpu_seconds() -> float:
+    """CPU time of this process and of the programs that it has run."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def measure(folder: Path, threads: int) -> list[dict[str, Any]]:
+    """The least wall and CPU time of every engine, taken in turns so that all meet the same load, as seconds a frame.
+
+    An engine that is timed on another frame than FRAME is scaled by its pixels.
+    """
+    rng = np.random.default_rng(0)
+    found = {
+        name: (engine, rng.integers(0, 256, (3, *frame)).astype(np.uint8))
+        for name, (engine, frame) in engines(folder, threads).items()
+    }
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in found}
+    for _ in range(REPEATS + 1):
+        for name, (engine, image) in found.items():
+            wall, cpu = time.perf_counter(), cpu_seconds()
+            engine(image)
+            times[name].append((time.perf_counter() - wall, cpu_seconds() - cpu))
+    rows = []
+    for name, (_, image) in found.items():
+        scale = FRAME[0] * FRAME[1] / image[0].size
+        # The first run loads and allocates.
+        wall, cpu = (scale * min(column) for column in zip(*times[name][1:], strict=True))
+        rows.append({"engine": name, "wall_s": wall, "cpu_s": cpu, "timed_on": list(image.shape[1:])})
+    return rows
+
+
+def peak_memory(folder: Path) -> dict[str, Any]:
+    """Upscale one large image with the reference; the process's peak resident memory in bytes."""
+    graph = read_qonnx(folder / QONNX)
+    image = np.random.default_rng(0).integers(0, 256, (3, *LARGE)).astype(np.uint8)
+    start = time.perf_counter()
+    made = upscale(graph, image)
+    seconds = time.perf_counter() - start
+    # Not getrusage: its maximum starts with that of the process that forked this one.
+    status = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    peak = 1024 * int(next(line for line in status if line.startswith("VmHWM:")).split()[1])
+    return {"input": list(image.shape), "output": list(made.shape), "peak_bytes": peak, "seconds": seconds}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--memory", action="store_true")
+    asked = parser.parse_args()
+    threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
+    print(json.dumps(peak_memory(asked.folder) if asked.memory else measure(asked.folder, threads)))
+
+
+if __name__ == "__main__":
+    main()
