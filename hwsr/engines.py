@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hwsr.data.colour import as_channels
 from hwsr.errors import HwsrError
+from hwsr.export.qonnx import exported_weights
 from hwsr.hls.csim import upscale as csim_upscale
 from hwsr.hls.project import Project, graph_hash, load_project
 from hwsr.ir.check import check_image_network
@@ -22,7 +23,7 @@ from hwsr.ir.read import read_qonnx
 from hwsr.ir.tiling import Tiling, default_tiling, run_tiled
 from hwsr.reference.run import upscale as reference_upscale
 from hwsr.spec import Spec
-from hwsr.train.checkpoint import load_network
+from hwsr.train.checkpoint import load_network, load_tensors
 from hwsr.zoo.network import Network
 
 Image = NDArray[np.uint8]
@@ -45,6 +46,9 @@ def model_graph(model: Path) -> IntGraph:
         raise HwsrError(f"{path}: no such file; export the model first (hwsr export {model})")
     graph = read_qonnx(path)
     check_image_network(graph)
+    weights = model / "model.safetensors"
+    if model.is_dir() and weights.exists() and load_tensors(weights)[1].tensors_sha256 != exported_weights(path):
+        raise HwsrError(f"{path} was exported from other weights than {weights.name}; run 'hwsr export {model}' again")
     return graph
 
 

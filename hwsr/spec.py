@@ -81,7 +81,8 @@ _FIELDS = {"x": "scale", "n": "n", "g": "groups", "b": "blocks", "r": "sp_ratio"
 class ModelSpec:
     """One network. `groups == 0` means the blocks alone; `sp_ratio` is r / c_out of the SP-convs (ternary only).
 
-    `erum`: the paper's postfix -e, recursive upscaling in place of convolution and shuffle.
+    `erum`: the paper's postfix -e, recursive upscaling in place of convolution and shuffle. `luma`: Y alone goes
+    through the network and chroma is upscaled bicubically, as most published small networks have it.
     """
 
     unit: Unit = Unit()
@@ -94,6 +95,7 @@ class ModelSpec:
     attention: bool = True
     anchor: bool = False
     direct: bool = False
+    luma: bool = False
     precision: Precision = Precision.FLOAT
     sp_ratio: int = 1
 
@@ -121,6 +123,7 @@ class ModelSpec:
         words += [] if self.attention else ["noca"]
         words += ["anchor"] if self.anchor else []
         words += ["direct"] if self.direct else []
+        words += ["luma"] if self.luma else []
         match self.precision:
             case Precision.TERNARY:
                 words.append(f"r{self.sp_ratio}")
@@ -130,8 +133,8 @@ class ModelSpec:
 
     @property
     def channels(self) -> int:
-        """Channels of the image: RGB."""
-        return 3
+        """Channels of the image: 3 for RGB, 1 for luma alone."""
+        return 1 if self.luma else 3
 
     @property
     def slug(self) -> str:
@@ -257,6 +260,7 @@ def _parse_option(word: str, ternary: bool) -> dict[str, object]:
         "noca": {"attention": False},
         "anchor": {"anchor": True},
         "direct": {"direct": True},
+        "luma": {"luma": True},
         "int8": {"precision": Precision.INT8},
         "int8t": {"precision": Precision.INT8_PER_TENSOR},
     }

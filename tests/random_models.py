@@ -140,6 +140,20 @@ class Builder:
             case _:
                 return self.act(self.conv(x, channels, KERNELS[self.choose(0, 3)], depthwise=channels > 1))
 
+    def model(self, factor: int = 1) -> onnx.ModelProto:
+        """The file, from 'image' to 'upscaled', which is `factor` times as high and wide."""
+        height, width = self.frame
+        graph = helper.make_graph(
+            self.nodes,
+            "random",
+            [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, height, width])],
+            [helper.make_tensor_value_info("upscaled", TensorProto.FLOAT, [1, 3, height * factor, width * factor])],
+            self.initializers,
+        )
+        opsets = [helper.make_opsetid("", 13), helper.make_opsetid("qonnx.custom_op.general", 1)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+        return ModelWrapper(model).transform(InferShapes()).model
+
 
 def random_model(choose: Choose, frame: tuple[int, int], moving: bool = True) -> onnx.ModelProto:
     """A random super-resolution-like network: blocks, then an upscaling by 1 to 3, to 3 channels of uint8.
@@ -164,14 +178,4 @@ def random_model(choose: Choose, frame: tuple[int, int], moving: bool = True) ->
         grid = builder.node("Add", [grid, anchor], 3)
     centred = builder.node("Add", [grid, builder.constant(0.5)], 3)
     builder.quant(centred, 8, False, 2.0**-8, out="upscaled")
-    height, width = frame
-    graph = helper.make_graph(
-        builder.nodes,
-        "random",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, height, width])],
-        [helper.make_tensor_value_info("upscaled", TensorProto.FLOAT, [1, 3, height * factor, width * factor])],
-        builder.initializers,
-    )
-    opsets = [helper.make_opsetid("", 13), helper.make_opsetid("qonnx.custom_op.general", 1)]
-    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
-    return ModelWrapper(model).transform(InferShapes()).model
+    return builder.model(factor)

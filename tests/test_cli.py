@@ -1,6 +1,7 @@
 """The command line as a user meets it: a small model through every command, and bad input refused in one line."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from hwsr.cli import main
 from hwsr.cli.app import parse_size
 from hwsr.data.images import read_image, write_png
 from hwsr.errors import HwsrError
+from hwsr.hls.project import load_project
+from tests.hls.hls_graphs import damaged, weights_of
 
 SPEC = "ST-bl x2 n4 g0 b1 noca anchor direct r1"
 
@@ -68,8 +71,71 @@ def test_csim_equals_the_reference(monkeypatch: pytest.MonkeyPatch, model: Path,
     assert hwsr(monkeypatch, "csim", project, "-m", model, "--image", photo, "--json", figures) == 0
     report = json.loads(figures.read_text())
     assert report["mismatches"] == 0
-    assert report["images"] == [{"name": "photo.png", "pixels": 48 * 58, "mismatches": 0}]
+    assert report["images"] == [{"name": "photo.png", "pixels": 48 * 58, "mismatches": 0, "by_tiles": None}]
     assert report["frames"]["pixels"] == report["frames"]["tiles"] * 40 * 32
+
+
+def test_a_mismatch_is_shown_with_its_layer_and_ends_with_code_1(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    model: Path,
+    project: Path,
+    photo: Path,
+    tmp_path: Path,
+) -> None:
+    found = load_project(project)
+    layer = next(layer.name for layer in found.manifest.layers if layer.traced and "head" in layer.name)
+    damaged(found, tmp_path / "broken", weights_of(found, layer))
+    words = ["csim", tmp_path / "broken", "-m", model, "--image", photo, "--json"]
+    assert hwsr(monkeypatch, *words, tmp_path / "csim.json") == 1
+    shown = capsys.readouterr().out
+    assert "first mismatch: test frame 0, channel" in shown and "first mismatch: photo.png, tile 0, channel" in shown
+    assert shown.count(f"first wrong layer: {layer}") == 2
+    report = json.loads((tmp_path / "csim.json").read_text())
+    assert report["mismatches"] == report["frames"]["mismatches"] + report["images"][0]["mismatches"] > 0
+    assert report["images"][0]["by_tiles"]["first"]["got"] != report["images"][0]["by_tiles"]["first"]["expected"]
+    # A mismatch outweighs figures that cannot be written.
+    (tmp_path / "file").write_text("in the way")
+    assert hwsr(monkeypatch, *words, tmp_path / "file" / "csim.json") == 1
+
+
+def test_an_export_of_other_weights_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, model: Path, tmp_path: Path
+) -> None:
+    again = tmp_path / "again"
+    shutil.copytree(model, again)
+    options = ["--steps", 4, "--batch", 2, "--patch", 8, "--seed", 1]
+    assert hwsr(monkeypatch, "train", SPEC, "--out", again, *options) == 0
+    capsys.readouterr()
+    refused(capsys, monkeypatch, ["eval", again], "was exported from other weights than model.safetensors")
+    assert hwsr(monkeypatch, "export", again, "--frame", "20x16") == 0
+    assert hwsr(monkeypatch, "eval", again) == 0
+
+
+def test_names_with_brackets_are_shown_as_they_are(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, model: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "d[/rg]"
+    shutil.copytree(model, folder)
+    assert hwsr(monkeypatch, "export", folder, "--frame", "20x16") == 0
+    assert "[/rg]/model.onnx" in "".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["nope"], "No such command 'nope'"),
+        (["train", "bl x2"], "Missing option '--out'"),
+        (["train", "bl x2", "--out", "x", "--steps", "abc"], "--steps"),
+        (["count", "bl x2 x3"], "'x3' says again"),
+        (["count", "blrn(r=²)"], "no argument of blrn"),
+        (["count", "bl x2 n999999"], "not enough memory"),
+    ],
+)
+def test_words_that_are_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[object], says: str
+) -> None:
+    refused(capsys, monkeypatch, words, says)
 
 
 def test_three_engines_upscale_to_the_same_bits(
@@ -142,14 +208,14 @@ def test_models_that_are_refused(
     command: str,
 ) -> None:
     path = tmp_path / "bad.onnx"
-    path.write_bytes(damaged((model / "model.onnx").read_bytes(), damage))
+    path.write_bytes(damaged_file((model / "model.onnx").read_bytes(), damage))
     out = tmp_path / "out"
     words = {"hls": ["hls", path, "--out", out], "estimate": ["estimate", path]}
     refused(capsys, monkeypatch, words.get(command, ["upscale", photo, "-m", path, "-o", out]), "bad.onnx")
     assert not out.exists()
 
 
-def damaged(data: bytes, how: str) -> bytes:
+def damaged_file(data: bytes, how: str) -> bytes:
     if how == "not onnx":
         return b"GIF89a and no network at all"
     if how == "truncated":

@@ -18,10 +18,12 @@ from hwsr import __version__
 from hwsr.errors import HwsrError
 from hwsr.files import atomic_path
 from hwsr.spec import Precision
+from hwsr.train.checkpoint import digest
 from hwsr.zoo.layers import reciprocal
 from hwsr.zoo.network import Network
 
 DEFAULT_FRAME = (48, 48)
+WEIGHTS = "hwsr.weights"
 # How far the constant that stands for 1 / (H W) may be off.
 MEAN_ERROR = 0.03
 
@@ -92,7 +94,14 @@ def _name(model: onnx.ModelProto, network: Network) -> None:
     model.graph.input[0].name, model.graph.output[0].name = "image", "upscaled"
     model.graph.name = network.spec.slug
     model.producer_name, model.producer_version = "hwsr", __version__
-    onnx.helper.set_model_props(model, {"hwsr.spec": str(network.spec)})
+    weights = digest({name: tensor.detach() for name, tensor in network.state_dict().items()})
+    onnx.helper.set_model_props(model, {"hwsr.spec": str(network.spec), WEIGHTS: weights})
+
+
+def exported_weights(path: Path) -> str:
+    """The digest of the weights that the file at `path` was exported from; empty where it does not tell."""
+    props = onnx.load(str(path), load_external_data=False).metadata_props
+    return next((prop.value for prop in props if prop.key == WEIGHTS), "")
 
 
 def execute(path: Path, image: np.ndarray) -> np.ndarray:

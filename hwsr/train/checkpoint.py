@@ -67,7 +67,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], card: Card) -> None:
     """
     owned = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     _check_finite(path, owned)
-    card = card.model_copy(update={"tensors_sha256": _digest(owned)})
+    card = card.model_copy(update={"tensors_sha256": digest(owned)})
     with atomic_path(path) as temporary:
         temporary.write_bytes(save(owned, metadata={"card": card.model_dump_json()}))
     write_text(path.with_suffix(".json"), card.model_dump_json(indent=2) + "\n")
@@ -83,7 +83,7 @@ def load_tensors(path: Path) -> tuple[Tensors, Card]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, OSError, ValueError) as error:
         raise HwsrError(f"{path}: damaged, or not written by hwsr ({_reason(error)}); train or copy it anew") from error
-    if _digest(tensors) != card.tensors_sha256:
+    if digest(tensors) != card.tensors_sha256:
         raise HwsrError(f"{path}: the tensors do not match their digest; train or copy it anew")
     _check_finite(path, tensors)
     return tensors, card
@@ -139,12 +139,13 @@ def _check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
             raise HwsrError(f"{path}: tensor '{name}' has values that are not finite; train with a lower rate")
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of the names, types, shapes and values of all tensors, in the order of their names."""
+    sha256 = hashlib.sha256()
     for name in sorted(tensors):
-        digest.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}\n".encode())
-        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+        sha256.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}\n".encode())
+        sha256.update(tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes())
+    return sha256.hexdigest()
 
 
 def _reason(error: Exception) -> str:

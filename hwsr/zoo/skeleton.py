@@ -71,14 +71,14 @@ def make_body(layers: Layers, spec: ModelSpec) -> nn.Module:
 def make_upsampler(layers: Layers, spec: ModelSpec) -> nn.Sequential:
     """Features -> RGB residual at the full size: conv and shuffle or ERUM a stage, then the tail; or `direct`."""
     if spec.direct:
-        return nn.Sequential(layers.conv(spec.n, 3 * spec.scale**2), layers.residual(), Shuffle(spec.scale))
+        return nn.Sequential(layers.conv(spec.n, spec.channels * spec.scale**2), layers.residual(), Shuffle(spec.scale))
     stages: list[nn.Module] = []
     for factor in (2, 2) if spec.scale == 4 else (spec.scale,):
         if spec.erum:
             stages.append(ERUM(layers, spec.unit if spec.place == "rg+u" else Unit(), spec.n, factor))
         else:
             stages += [layers.conv(spec.n, spec.n * factor**2), layers.requantize(), Shuffle(factor)]
-    return nn.Sequential(*stages, layers.conv(spec.n, 3), layers.residual())
+    return nn.Sequential(*stages, layers.conv(spec.n, spec.channels), layers.residual())
 
 
 class Skeleton(Network):
@@ -88,7 +88,7 @@ class Skeleton(Network):
         super().__init__(spec)
         self.anchor, self.scale = spec.anchor, float(spec.scale)
         self.image_in = layers.image_in()
-        self.head, self.head_grid = layers.conv(3, spec.n), layers.requantize()
+        self.head, self.head_grid = layers.conv(spec.channels, spec.n), layers.requantize()
         self.body = make_body(layers, spec)
         self.upsampler = make_upsampler(layers, spec)
         self.image_out = layers.image_out()

@@ -1,7 +1,12 @@
 """Small hand-made networks of random weights, which between them hold every node and every corner of it."""
 
+import re
+import shutil
+from pathlib import Path
+
 import numpy as np
 
+from hwsr.hls.project import Project, load_project
 from hwsr.ir.check import make_graph
 from hwsr.ir.graph import (
     Add,
@@ -161,3 +166,25 @@ BUILDS = {
 def tiles_for(graph, n, seed=0):
     shape = (n, graph.input.channels, *graph.frame)
     return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
+
+
+def damaged(project: Project, folder: Path, weights: str, both: bool = True) -> Project:
+    """A copy of a project with one weight changed, in the header and in the text file, or in the latter alone."""
+    shutil.copytree(project.folder, folder)
+    text = folder / "firmware" / "weights" / f"{weights}.txt"
+    numbers = text.read_text().split(", ")
+    changed = [str(1 if number != "1" else 2) if i == 5 else number for i, number in enumerate(numbers)]
+    assert changed != numbers
+    text.write_text(", ".join(changed))
+    if both:
+        header = text.with_suffix(".h")
+        header.write_text(re.sub(r"= \{.*?\}", f"= {{{', '.join(changed)}}}", header.read_text(), flags=re.DOTALL))
+    return load_project(folder)
+
+
+def weights_of(project: Project, layer: str) -> str:
+    """The name of the array that holds a layer's weights."""
+    source = (project.folder / "firmware" / f"{project.manifest.top}.cpp").read_text()
+    found = re.search(rf"(w\d+), b\d+\); // {layer}\n", source)
+    assert found
+    return found[1]

@@ -1,6 +1,5 @@
 """The generated C++ equals the reference on every bit, and a project that does not is caught."""
 
-import re
 import shutil
 
 import numpy as np
@@ -11,7 +10,7 @@ from hwsr.hls import csim
 from hwsr.hls.project import load_project
 from hwsr.ir.tiling import Tiling, run_tiled
 from hwsr.reference.run import run, run_all
-from tests.hls.hls_graphs import BUILDS, tiles_for
+from tests.hls.hls_graphs import BUILDS, damaged, tiles_for, weights_of
 
 
 @pytest.mark.parametrize("name", BUILDS)
@@ -61,25 +60,6 @@ def test_whole_images_equal_the_tiled_reference(tiny):
     assert np.array_equal(csim.upscale(project, image, tiling), expected)
     with pytest.raises(HwsrError, match=r"built for tiles of"):
         csim.upscale(project, image, Tiling((12, 12), 2))
-
-
-def damaged(project, folder, weights, both=True):
-    """A copy of a project with one weight changed, in the header and in the text file, or in the latter alone."""
-    shutil.copytree(project.folder, folder)
-    text = folder / "firmware" / "weights" / f"{weights}.txt"
-    numbers = text.read_text().split(", ")
-    changed = [str(1 if number != "1" else 2) if i == 5 else number for i, number in enumerate(numbers)]
-    assert changed != numbers
-    text.write_text(", ".join(changed))
-    if both:
-        header = text.with_suffix(".h")
-        header.write_text(re.sub(r"= \{.*?\}", f"= {{{', '.join(changed)}}}", header.read_text(), flags=re.DOTALL))
-    return load_project(folder)
-
-
-def weights_of(project, layer):
-    source = (project.folder / "firmware" / f"{project.manifest.top}.cpp").read_text()
-    return re.search(rf"(w\d+), b\d+\); // {layer}\n", source)[1]
 
 
 def test_one_wrong_weight_is_found_and_its_layer_named(tiny, tmp_path):

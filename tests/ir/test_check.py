@@ -79,7 +79,7 @@ def test_radius_counts_each_convolution_at_its_resolution() -> None:
         (Scale("conv", ("image",), np.array([1, 3]), 8, np.array([0, 70])), "too far apart"),
         (Offset("conv", ("image",), np.array([1, 1]), 80), "too far apart"),
         (Requantize("conv", ("image",), QType(8, True, 80)), "too far apart"),
-        (Upsample("conv", ("image",), 0), "at least 1"),
+        (Upsample("conv", ("image",), 0), "upsamples by 0; it takes a whole number"),
         (PixelShuffle("conv", ("image",), 0), "do not shuffle"),
         (Offset("conv", ("image",), np.array([1, 2, 3]), 0), "one a channel"),
         (Requantize("image", ("image",), QType(8, True, 7)), "two nodes"),
@@ -89,6 +89,11 @@ def test_a_node_that_does_not_fit_is_named(node: object, words: str) -> None:
     with pytest.raises(HwsrError, match=words) as error:
         make_graph([IMAGE, node], (4, 4))  # type: ignore[list-item]
     assert "node '" in str(error.value)
+
+
+def test_a_mean_is_no_image_to_upsample() -> None:
+    with pytest.raises(HwsrError, match="node 'up': upsamples by 2"):
+        make_graph([IMAGE, SpatialSum("sum", ("image",)), Upsample("up", ("sum",), 2)], (4, 4))
 
 
 def test_a_spatial_sum_fixes_the_frame() -> None:

@@ -245,3 +245,23 @@ def test_tables_are_float32s_too(frac: int) -> None:
     x = torch.arange(-128, 128).float() * 2.0**-frac
     assert sigmoid.tolist() == (torch.sigmoid(x) * 256).round().clamp(0, 255).int().tolist()
     assert tanh.tolist() == (torch.tanh(x) * 128).round().clamp(-128, 127).int().tolist()
+
+
+@pytest.mark.parametrize("kind", ["Mul", "Add"])
+@pytest.mark.parametrize("shape", [(3,), (1, 1, 1, 3), (1, 1, 3, 1), (1, 3)])
+def test_constants_along_another_axis_are_refused(tmp_path: Path, kind: str, shape: tuple[int, ...]) -> None:
+    """ONNX broadcasts these along rows or columns of a 3x3 frame of 3 channels."""
+    builder = Builder(first, (3, 3))
+    x = builder.quant("image", 8, False, 2.0**-8)
+    y = builder.node(kind, [x, builder.constant(np.array([0.5, 1.0, 2.0]).reshape(shape))], 3)
+    builder.quant(y, 8, False, 2.0**-6, out="upscaled")
+    refused(builder.model(), tmp_path, r"a constant of shape .* is not one a channel of 3")
+
+
+def test_weight_scales_along_another_axis_are_refused(tmp_path: Path) -> None:
+    builder = Builder(first, (3, 3))
+    x = builder.quant("image", 8, False, 2.0**-8)
+    weight = builder.quant(builder.constant(np.ones((3, 3, 3, 3))), 4, True, np.array([0.5, 0.25, 1.0]), narrow=True)
+    options = {"kernel_shape": [3, 3], "pads": [1] * 4, "strides": [1, 1], "group": 1}
+    builder.quant(builder.node("Conv", [x, weight], 3, **options), 8, True, 2.0**-2, out="upscaled")
+    refused(builder.model(), tmp_path, r"scales of shape \(3,\) are not one an output channel")

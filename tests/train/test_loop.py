@@ -188,7 +188,7 @@ def test_another_number_of_threads_is_noted(photographs: Path, stopped: Path, mo
 
 def test_a_diverging_run_keeps_its_last_checkpoint(tmp_path: Path, photographs: Path) -> None:
     wild = Recipe((Stage(Mode.FLOAT, 40, 0.999),), batch=2, patch=8)
-    with pytest.raises(HwsrError, match=r"not finite.* stays as last saved; train with a lower rate"):
+    with pytest.raises(HwsrError, match=r"not finite.*train with a lower rate"):
         train(replace(FLOAT, blocks=30), wild, tmp_path, photographs, every=1, console=quiet())
     assert 0 < load_tensors(tmp_path / "checkpoint.safetensors")[1].step < 40
 
