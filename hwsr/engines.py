@@ -5,7 +5,6 @@ an image into the same tiles where the network needs tiles, so quantized network
 """
 
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from hwsr.data.colour import as_channels
+from hwsr.engine import Engine
 from hwsr.errors import HwsrError
 from hwsr.export.qonnx import exported_weights
 from hwsr.hls.csim import upscale as csim_upscale
@@ -29,14 +29,6 @@ from hwsr.zoo.network import Network
 Image = NDArray[np.uint8]
 # RGB (H, W, 3) uint8 -> (sH, sW, C) uint8; C is 3, or 1 where the network makes luma alone
 Upscaler = Callable[[Image], Image]
-
-
-class Engine(StrEnum):
-    """What computes."""
-
-    REFERENCE = "reference"
-    TORCH = "torch"
-    CSIM = "csim"
 
 
 def model_graph(model: Path) -> IntGraph:

@@ -19,7 +19,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from hwsr.data.datasets import ImagePair, fingerprint, training_images, validation_images
-from hwsr.engines import Engine, make_upscaler, needs_tiles
+from hwsr.engine import Engine
+from hwsr.engines import make_upscaler, needs_tiles
 from hwsr.errors import HwsrError, Interrupted
 from hwsr.evaluate import evaluate
 from hwsr.export.qonnx import export_qonnx

@@ -10,7 +10,8 @@ from hwsr.data.colour import as_channels
 from hwsr.data.datasets import validation_images
 from hwsr.data.images import read_image, write_png
 from hwsr.data.metrics import psnr_y
-from hwsr.engines import Engine, make_upscaler
+from hwsr.engine import Engine
+from hwsr.engines import make_upscaler
 from tests.test_cli import hwsr
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from hwsr.engines import Engine
+from hwsr.engine import Engine
 from hwsr.errors import HwsrError
 from hwsr.files import write_json
 

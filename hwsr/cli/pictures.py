@@ -17,7 +17,7 @@ from hwsr.cli.app import (
     console,
     write_figures,
 )
-from hwsr.engines import Engine
+from hwsr.engine import Engine
 
 
 @app.command()
