@@ -54,7 +54,7 @@ export: $(RUN)/model.safetensors
 	$(HWSR) export "$(RUN)" --frame $(FRAME)
 
 hls: export
-	$(HWSR) hls "$(RUN)" --out "$(PROJECT)" --backend $(BACKEND) --clock $(CLOCK)
+	$(HWSR) hls "$(RUN)" --out "$(PROJECT)" --backend $(BACKEND) --device $(DEVICE) --clock $(CLOCK)
 
 csim: hls
 	$(HWSR) csim "$(PROJECT)" -m "$(RUN)" $(foreach image,$(IMAGES),--image "$(image)") --json "$(RUN)/csim.json"

@@ -5,10 +5,10 @@ an image into the same tiles where the network needs tiles, so quantized network
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from hwsr.data.colour import as_channels
@@ -24,6 +24,7 @@ from hwsr.ir.tiling import Tiling, default_tiling, run_tiled
 from hwsr.reference.run import upscale as reference_upscale
 from hwsr.spec import Spec
 from hwsr.train.checkpoint import load_network, load_tensors
+from hwsr.train.validation import upscale as torch_upscale
 from hwsr.zoo.network import Network
 
 Image = NDArray[np.uint8]
@@ -93,12 +94,7 @@ def needs_tiles(spec: Spec) -> bool:
 
 
 def _torch_upscale(network: Network, image: Image, tiling: Tiling | None) -> Image:
-    def run(tile: Image) -> Image:
-        with torch.no_grad():
-            result = network(torch.from_numpy(tile)[None].float() / 256)[0].numpy()
-        return np.clip(np.rint(result * 256), 0, 255).astype(np.uint8)
-
-    chw = _to_chw(image, network.spec.channels)
+    chw, run = _to_chw(image, network.spec.channels), partial(torch_upscale, network)
     return _to_hwc(run(chw) if tiling is None else run_tiled(run, chw, tiling, network.spec.scale))
 
 

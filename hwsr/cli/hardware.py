@@ -33,7 +33,8 @@ def hls(
     model: ModelFolder,
     out: Annotated[Path, typer.Option(help="project folder")],
     backend: Annotated[Backend, typer.Option(help="whose HLS compiler")] = Backend.VITIS,
-    part: Annotated[str | None, typer.Option(help="FPGA part number")] = None,
+    device: Annotated[str, typer.Option(help="board or part")] = "kv260",
+    part: Annotated[str | None, typer.Option(help="part number for the HLS tool [that of --device]")] = None,
     clock: Annotated[float, typer.Option(help="clock in MHz")] = 200.0,
     reuse_factor: Annotated[int | None, typer.Option(help="multiplications that share a multiplier")] = None,
     image: Annotated[
@@ -43,7 +44,8 @@ def hls(
 ) -> None:
     """Write the HLS C++ project of a model, with its testbench and the reference's outputs."""
     from hwsr.engines import model_graph
-    from hwsr.hls.project import DEFAULT_PART, write_project
+    from hwsr.estimate.devices import find_device
+    from hwsr.hls.project import write_project
     from hwsr.reference.run import run
     from hwsr.tiles import test_tiles
 
@@ -55,7 +57,7 @@ def hls(
             test_tiles(graph, image),
             lambda tile: run(graph, tile),
             backend,
-            part or DEFAULT_PART,
+            part or find_device(device).full_part,
             1000 / check_clock(clock),
             reuse_factor,
         )

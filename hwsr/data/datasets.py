@@ -127,11 +127,23 @@ def _package(name: str) -> Path:
     return Path(found.origin).parent
 
 
+def training_sets(data: Path | None) -> str:
+    """The names of the data sets that `training_images` reads, without the path to them."""
+    if data is None:
+        return "embedded photographs"
+    return ", ".join(folder.parent.name for folder in _sets(data.resolve(), TRAINING_HR)) or data.resolve().name
+
+
+def _sets(data: Path, folders: tuple[str, ...]) -> list[Path]:
+    """The HR folders of the data sets in `data`: of itself or of the folders in it."""
+    return [base / hr for base in (data, *sorted(data.iterdir())) for hr in folders if (base / hr).is_dir()]
+
+
 def _files(data: Path, scale: int, folders: tuple[str, ...]) -> list[Files]:
     """(HR, LR or None) of every image under `data`, sorted by name within each data set of HR `folders`."""
     if not data.is_dir():
         raise HwsrError(f"{data}: no such folder; give a folder of images or of EDSR-layout data sets")
-    sets = [base / hr for base in (data, *sorted(data.iterdir())) for hr in folders if (base / hr).is_dir()]
+    sets = _sets(data, folders)
     found = [(path, _lr_file(folder, path, scale)) for folder in sets for path in _images_in(folder)]
     if not sets:
         found = [(path, None) for path in _images_in(data)]

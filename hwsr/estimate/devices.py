@@ -10,9 +10,13 @@ from hwsr.errors import HwsrError
 
 @dataclass(frozen=True)
 class Device:
-    """One part and the board it is best known from. `clock_mhz` is a clock that such designs commonly meet."""
+    """One part and the board it is best known from. `clock_mhz` is a clock that such designs commonly meet.
+
+    `full_part`: with the package and speed grade of that board, as the vendor's tools want it.
+    """
 
     part: str
+    full_part: str
     board: str
     lut: int
     ff: int

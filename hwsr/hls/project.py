@@ -25,7 +25,7 @@ from hwsr.hls.model import write_firmware
 from hwsr.ir.graph import IntArray, IntGraph
 from hwsr.ir.stages import Reuse
 
-DEFAULT_PART = "xczu7ev-ffvc1156-2-e"
+DEFAULT_PART = "xck26-sfvc784-2LV-c"
 MANIFEST = "hwsr.json"
 # What hls4ml writes to run the firmware from Python: not needed, and its configuration names the folder written to.
 _PYTHON_HOOKS = ("hls4ml_config.yml", "build_lib.sh", "{top}_bridge.cpp")

@@ -17,7 +17,7 @@ from hwsr.quant.quantizers import (
     UnitInt8,
 )
 from hwsr.quant.spconv import DepthwiseSPConv, SPConv
-from hwsr.zoo.layers import AddConstant, Kernel, constant, same_padding, value
+from hwsr.zoo.layers import AddConstant, GlobalMean, Kernel, constant, same_padding, value
 
 
 class Int8Layers:
@@ -53,6 +53,9 @@ class Int8Layers:
 
     def requantize(self) -> nn.Module:
         return QuantIdentity(act_quant=Int8Act, return_quant_tensor=True)
+
+    def mean(self) -> nn.Module:
+        return GlobalMean()
 
     def sigmoid(self) -> nn.Module:
         return nn.Sequential(self.requantize(), Sigmoid(), self._pixels())

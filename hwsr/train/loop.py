@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from hwsr import __version__
 from hwsr.data.colour import as_channels
-from hwsr.data.datasets import fingerprint, training_images, validation_images
+from hwsr.data.datasets import fingerprint, training_images, training_sets, validation_images
 from hwsr.data.images import Uint8Image
 from hwsr.data.patches import PatchSampler
 from hwsr.errors import HwsrError, Interrupted
@@ -104,7 +104,7 @@ class Run:
         with fabric.rank_zero_first():  # it fills the cache of decoded images
             images = training_images(task.data, self.spec.scale, progress)
         self.sampler = PatchSampler(images, self.spec.scale, self.recipe.patch, self.recipe.batch, self.recipe.seed)
-        self.data = f"{task.data or 'embedded photographs'}: {self.sampler.usable} of {len(images)} images hold a patch"
+        self.data = f"{training_sets(task.data)}: {self.sampler.usable} of {len(images)} images hold a patch"
         self.data_sha256 = fingerprint(images)
         self.validation = validation_images(self.spec.scale)
         self.network = build(self.spec, self.recipe.seed)

@@ -41,6 +41,9 @@ class Layers(Protocol):
     def requantize(self) -> nn.Module:
         """Accumulators -> grid."""
 
+    def mean(self) -> nn.Module:
+        """Mean over the frame: (N, C, H, W) grid -> (N, C, 1, 1) accumulators."""
+
     def sigmoid(self) -> nn.Module:
         """Sigmoid of accumulators -> unsigned grid."""
 
@@ -88,6 +91,9 @@ class FloatLayers:
 
     def requantize(self) -> nn.Module:
         return nn.Identity()
+
+    def mean(self) -> nn.Module:
+        return nn.AdaptiveAvgPool2d(1)
 
     def sigmoid(self) -> nn.Module:
         return nn.Sigmoid()

@@ -5,7 +5,7 @@ from torch.nn import functional
 
 from hwsr.spec import ModelSpec, Unit
 from hwsr.zoo.erum import ERUM
-from hwsr.zoo.layers import GlobalMean, Layers, Shuffle, value
+from hwsr.zoo.layers import Layers, Shuffle, value
 from hwsr.zoo.network import Network, shrink
 from hwsr.zoo.units import make_unit
 
@@ -17,7 +17,7 @@ class ChannelAttention(nn.Module):
         super().__init__()
         hidden = max(n // 16, 1)
         self.features = layers.requantize()
-        self.mean, self.mean_grid = GlobalMean(), layers.requantize()
+        self.mean, self.mean_grid = layers.mean(), layers.requantize()
         self.squeeze, self.act = layers.pooled_conv(n, hidden), layers.relu()
         self.excite, self.gate = layers.pooled_conv(hidden, n), layers.sigmoid()
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hwsr.data.bicubic import resize_bicubic
-from hwsr.data.datasets import fingerprint, make_pair, training_images, validation_images
+from hwsr.data.datasets import fingerprint, make_pair, training_images, training_sets, validation_images
 from hwsr.data.images import write_png
 from hwsr.errors import HwsrError
 
@@ -50,6 +50,13 @@ def test_folder_of_several_data_sets(tmp_path: Path) -> None:
     pairs = training_images(tmp_path, 2)
     assert [pair.name for pair in pairs] == ["y", "x"]
     assert np.array_equal(pairs[0].lr, LR) and not np.array_equal(pairs[1].lr, LR)
+    assert training_sets(tmp_path) == "First, Second"
+
+
+def test_data_sets_are_named_without_their_path(tmp_path: Path) -> None:
+    write_png(tmp_path / "photos" / "x.png", IMAGE)
+    assert training_sets(tmp_path / "photos") == "photos"
+    assert training_sets(None) == "embedded photographs"
 
 
 def test_lr_made_from_the_uncropped_image_is_cropped() -> None:

@@ -24,13 +24,15 @@ class Repeat(nn.Module):
 
 
 def test_pixels_pass_through_exactly() -> None:
-    assert np.array_equal(upscale(Repeat(), IMAGE), IMAGE.repeat(2, 0).repeat(2, 1))
+    image = IMAGE.transpose(2, 0, 1)
+    assert np.array_equal(upscale(Repeat(), image), image.repeat(2, 1).repeat(2, 2))
 
 
 @pytest.mark.parametrize("change", [-300.0, -0.75, 0.5, 1.25, 300.0])
 def test_output_is_rounded_half_to_even_and_clipped(change: float) -> None:
-    expected = np.clip(np.rint(IMAGE + change), 0, 255).repeat(2, 0).repeat(2, 1)
-    assert np.array_equal(upscale(Repeat(change / 256), IMAGE[:, ::-1]), expected[:, ::-1])
+    image = IMAGE.transpose(2, 0, 1)
+    expected = np.clip(np.rint(image + change), 0, 255).repeat(2, 1).repeat(2, 2)
+    assert np.array_equal(upscale(Repeat(change / 256), image[:, :, ::-1]), expected[:, :, ::-1])
 
 
 def test_validate_scores_every_image_and_keeps_the_mode() -> None:
