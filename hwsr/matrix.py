@@ -180,7 +180,7 @@ def render(outcomes: Sequence[Outcome]) -> Group:
         note = "" if precision is Precision.FLOAT else ", loss before → after"
         title = Text.assemble("\n", (name, "bold"), f": pixels that differ / compared{note}")
         parts += [title, _table(those)] if those else []
-    return Group(*parts, "", *_verdict(outcomes))
+    return Group(*parts, "", *map(Text, _verdict(outcomes)))
 
 
 def _table(outcomes: Sequence[Outcome]) -> Table:

@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from hwsr.errors import HwsrError
 from hwsr.quant import build
@@ -115,7 +116,7 @@ def _render(name: str, rows: list[Row], ours: list[Row]) -> Table:
     for row, own in zip(rows, ours, strict=True):
         ratio = f" r={row['r_over_c_out']}" if row.get("r_over_c_out") else ""
         cells = [cell for key in keys for cell in _cells(row.get(key), own.get(key))]
-        table.add_row(row["model"] + ratio, f"x{row['scale']}", *cells)
+        table.add_row(Text(row["model"] + ratio), f"x{row['scale']}", *cells)
     return table
 
 
@@ -127,7 +128,7 @@ def _cells(paper: float | None, own: float | None) -> tuple[str, str, str]:
 def render_count(spec: Spec, cost: Cost) -> Table:
     """Every layer of one network, and the totals."""
     height, width = low_resolution(spec.scale)
-    table = Table(title=f"{spec}: {width}x{height} to {width * spec.scale}x{height * spec.scale}")
+    table = Table(title=Text(f"{spec}: {width}x{height} to {width * spec.scale}x{height * spec.scale}"))
     table.add_column("layer")
     table.add_column("convolutions")
     for header in ("calls", "params", "Mult-Adds M", "mult. M", "add. M"):

@@ -98,7 +98,7 @@ def test_specs_come_from_both_places_once_each(tmp_path: Path) -> None:
     assert read_specs(["bl"], tmp_path / "specs") == (parse_spec("bl x2"), parse_spec("bl x3 n8"))
     for words, file, message in [
         ([], None, "no networks to train"),
-        (["blx y"], None, "unknown unit 'blx'"),
+        (["blx y"], None, "unknown network 'blx'"),
         ([], tmp_path / "absent", "absent: not a readable text file"),
     ]:
         with pytest.raises(HwsrError, match=message):

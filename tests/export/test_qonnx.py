@@ -12,7 +12,7 @@ from hwsr.ir.read import read_qonnx
 from hwsr.quant import build, calibrate
 from hwsr.reference.run import run
 from hwsr.spec import parse_spec
-from hwsr.zoo.skeleton import Network
+from hwsr.zoo.network import Network
 
 SPECS = [
     "bl x2 n8 g1 b1 int8",

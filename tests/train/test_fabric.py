@@ -24,7 +24,7 @@ from hwsr.train.fabric import launch
 from hwsr.train.loop import Task, train
 from hwsr.train.optimizer import make_adam
 from hwsr.train.recipe import FloatPrecision, Mode, Recipe, Schedule, Stage, one_cycle
-from hwsr.zoo.skeleton import Network
+from hwsr.zoo.skeleton import Skeleton
 from tests.train.ranks import fail_on_the_first, train_and_gather
 
 FLOAT = parse_spec("bl x2 n4 g1 b1 noca")
@@ -98,14 +98,14 @@ def test_mixed_precision_is_for_float_stages(
     tmp_path: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mixed: list[bool] = []
-    forward = Network.forward
+    forward = Skeleton.forward
 
-    def observed(self: Network, image: torch.Tensor) -> torch.Tensor:
+    def observed(self: Skeleton, image: torch.Tensor) -> torch.Tensor:
         if self.training:
             mixed.append(torch.is_autocast_enabled("cpu"))
         return forward(self, image)
 
-    monkeypatch.setattr(Network, "forward", observed)
+    monkeypatch.setattr(Skeleton, "forward", observed)
     options = {"data": photographs, "console": quiet(), "precision": FloatPrecision.MIXED}
     path = train(INT8, STAGES, tmp_path / "out", **options)  # type: ignore[arg-type]
     assert mixed == [True, True, False, False]

@@ -23,9 +23,9 @@ def test_parameters_as_in_table_1(text: str, published_k: int) -> None:
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-@pytest.mark.parametrize("options", ["", "noca", "anchor direct", "anchor g0 noca"])
+@pytest.mark.parametrize("options", ["g1", "g1 noca", "g1 anchor direct", "g0 anchor noca"])
 def test_the_output_is_the_scaled_input(scale: int, options: str) -> None:
-    network = build(parse_spec(f"bl x{scale} n8 g1 b1 {options}"))
+    network = build(parse_spec(f"bl x{scale} n8 b1 {options}"))
     assert network(torch.rand(2, 3, 7, 9)).shape == (2, 3, 7 * scale, 9 * scale)
 
 
