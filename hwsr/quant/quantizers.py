@@ -91,7 +91,8 @@ def ternary_magnitude(weight: Tensor) -> Tensor:
     total = (weight.abs() * kept).flatten(1).sum(1)
     magnitude = total / kept.flatten(1).sum(1).clamp_min(1)
     # A channel of zeros keeps no weight; a scale far below the others' would only widen its accumulators.
-    return magnitude.clamp_min(max(float(magnitude.detach().max()) / 2**8, 2.0**-20)).reshape(-1, *[1] * (weight.dim() - 1))
+    least = max(float(magnitude.detach().max()) / 2**8, 2.0**-20)
+    return magnitude.clamp_min(least).reshape(-1, *[1] * (weight.dim() - 1))
 
 
 class _TernaryQuant(nn.Module):
