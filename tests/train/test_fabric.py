@@ -52,6 +52,7 @@ def test_one_device_gives_the_bits_of_a_plain_loop(tmp_path: Path, photographs: 
         assert torch.equal(trained[name], tensor)
 
 
+@pytest.mark.slow
 def test_two_devices_agree_with_one(tmp_path: Path, photographs: Path) -> None:
     for devices in (1, 2):
         (tmp_path / str(devices)).mkdir()
@@ -63,6 +64,7 @@ def test_two_devices_agree_with_one(tmp_path: Path, photographs: Path) -> None:
     assert np.allclose(alone[0], both[0], rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_two_devices_stop_on_a_signal_and_one_goes_on(tmp_path: Path, photographs: Path) -> None:
     out = tmp_path / "out"
     recipe = replace(RECIPE, stages=(Stage(Mode.FLOAT, 600, 1e-3, Schedule.CONSTANT),))
