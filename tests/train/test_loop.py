@@ -34,7 +34,7 @@ TINY_FLOAT = Recipe((Stage(Mode.FLOAT, 9, 2e-3),), batch=2, patch=8)
 
 
 def quiet() -> Console:
-    return Console(file=io.StringIO(), width=200)
+    return Console(file=io.StringIO(), width=200, record=True)
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_a_short_run_learns_and_its_model_is_the_one_that_was_scored(tmp_path: P
     # Untrained, a network with an anchor is nearest-neighbour upscaling.
     nearest = [psnr_y(pair.lr.repeat(2, 0).repeat(2, 1), pair.hr, 2) for pair in pairs]
     assert card.history[-1].mean > sum(nearest) / len(nearest) + 0.1
-    printed = console.file.getvalue()  # type: ignore[attr-defined]  # the StringIO of quiet()
+    printed = console.export_text()
     assert f"step 80/80 quantized: {card.history[-1].mean:.2f} dB (astronaut" in printed
 
 
@@ -183,7 +183,7 @@ def test_another_number_of_threads_is_noted(photographs: Path, stopped: Path, mo
     monkeypatch.setattr(torch, "get_num_threads", lambda: started_with + 1)
     console = quiet()
     train(INT8, TINY, stopped, photographs, resume=True, console=console)
-    assert f"{started_with + 1} threads in place of {started_with}" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert f"{started_with + 1} threads in place of {started_with}" in console.export_text()
 
 
 def test_a_diverging_run_keeps_its_last_checkpoint(tmp_path: Path, photographs: Path) -> None:
@@ -209,7 +209,7 @@ def test_a_log_that_cannot_be_written_does_not_end_the_training(
     monkeypatch.setattr(SummaryWriter, "add_scalar", full)
     console = quiet()
     assert train(INT8, TINY, tmp_path, photographs, every=4, console=console).exists()
-    assert console.file.getvalue().count("TensorBoard's log ends here") == 1  # type: ignore[attr-defined]
+    assert console.export_text().count("TensorBoard's log ends here") == 1
 
 
 def test_unwritable_output_and_unfitting_stages_fail_before_any_work(tmp_path: Path, photographs: Path) -> None:
