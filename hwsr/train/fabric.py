@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
+from torch import distributed
 from torch.multiprocessing.spawn import ProcessException
 
 from hwsr.errors import HwsrError, Interrupted
@@ -91,3 +92,6 @@ def _in_process(
                 Interrupted("interrupted twice, so nothing was saved; --resume goes on from the last checkpoint")
             )
             sys.exit(1)  # torch takes a KeyboardInterrupt for a good end and would wait for a result
+        finally:
+            # A process that ends while the group's threads still run is aborted by C++.
+            distributed.destroy_process_group()
