@@ -26,8 +26,8 @@ from hwsr.ir.read import read_qonnx
 from hwsr.quant import build, calibrate
 from hwsr.reference.run import run
 from hwsr.spec import SCALES, SP_RATIOS, UNIT_ARGS, ModelSpec, Precision, Unit
-from hwsr.train.optimizer import make_adam
-from hwsr.train.recipe import one_cycle
+from hwsr.train.optimizer import make_optimizers
+from hwsr.train.recipe import Method, one_cycle
 from hwsr.zoo.network import Network
 
 # The paper's arguments, but for clcNet's groups, of which 16 features hold no 32.
@@ -143,13 +143,11 @@ def _train(network: Network) -> tuple[float, float]:
     calibrate(network, [_to_tensor(sampler.batch_at(0)[0])])
     before = unseen()
     network.train()
-    adam = make_adam(network)
+    optimizers = make_optimizers(network, Method.ADAM)
     for step in range(STEPS):
-        adam.zero_grad(set_to_none=True)
+        optimizers.zero_grad()
         loss(step).backward()
-        for group in adam.param_groups:
-            group["lr"] = one_cycle(step, STEPS, PEAK_RATE)
-        adam.step()
+        optimizers.step(one_cycle(step, STEPS, PEAK_RATE))
     return before, unseen()
 
 

@@ -25,7 +25,7 @@ from hwsr.quant import build, calibrate, set_quantized
 from hwsr.spec import Precision, Spec
 from hwsr.train.checkpoint import Card, Score, Tensors, load_tensors, restore, save_model, save_tensors
 from hwsr.train.fabric import Listen, accelerator, launch
-from hwsr.train.optimizer import adam_state, load_adam_state, make_adam
+from hwsr.train.optimizer import load_optimizer_state, make_optimizers, optimizer_state
 from hwsr.train.progress import Display, display
 from hwsr.train.recipe import FloatPrecision, Mode, Recipe, Stage, rate_at
 from hwsr.train.start import start_from
@@ -116,9 +116,9 @@ class Run:
         saved = self._load(console) if task.resume else None
         # Anew after loading, which replaces the parameters of Brevitas's scales.
         self.module = fabric.setup_module(self.network)
-        self.adam = make_adam(self.network)
+        self.optimizers = make_optimizers(self.network, self.recipe.method)
         if saved:
-            load_adam_state(self.adam, self.network, saved, self.checkpoint)
+            load_optimizer_state(self.optimizers, self.network, saved, self.checkpoint)
 
     def card(self) -> Card:
         return Card(
@@ -138,7 +138,7 @@ class Run:
 
     def save(self) -> None:
         model = {f"model.{name}": tensor for name, tensor in self.network.state_dict().items()}
-        save_tensors(self.checkpoint, model | adam_state(self.adam, self.network), self.card())
+        save_tensors(self.checkpoint, model | optimizer_state(self.optimizers, self.network), self.card())
 
     def _load(self, console: Console) -> Tensors:
         """Take network, step and scores from the checkpoint, and return its tensors.
@@ -194,7 +194,7 @@ class Run:
         self.save()
 
     def _enter(self, stage: Stage, start: int) -> None:
-        """Set the network's mode; at a stage's first step also calibrate it and forget Adam's moments."""
+        """Set the network's mode; at a stage's first step also calibrate it and forget the optimizers' moments."""
         quantized = stage.mode is Mode.QUANTIZED
         if self.spec.precision is not Precision.FLOAT:
             set_quantized(self.network, quantized)
@@ -203,11 +203,11 @@ class Run:
                 calibrate(
                     self.network.eval(), (self._batch(start + i, slice(None))[0] for i in range(CALIBRATION_BATCHES))
                 )
-            self.adam = make_adam(self.network)
+            self.optimizers = make_optimizers(self.network, self.recipe.method)
         self.module.train()
 
     def _update(self, rate: float, mode: Mode) -> float:
-        """One step of Adam at `rate`; returns the loss before it. Raises HwsrError when that is not finite."""
+        """One step at `rate`; returns the loss before it. Raises HwsrError when that is not finite."""
         share = slice(self.fabric.global_rank, None, self.fabric.world_size)
         lr, hr = self._batch(self.step, share)
         mixed = self.task.precision is FloatPrecision.MIXED and mode is Mode.FLOAT
@@ -218,11 +218,9 @@ class Run:
         if not isfinite(mean):
             kept = f"; {self.checkpoint} stays as last saved" if self.checkpoint.exists() else ""
             raise HwsrError(f"the loss is not finite at step {self.step}{kept}; train with a lower rate")
-        self.adam.zero_grad(set_to_none=True)
+        self.optimizers.zero_grad()
         self.fabric.backward(loss)
-        for group in self.adam.param_groups:
-            group["lr"] = rate
-        self.adam.step()
+        self.optimizers.step(rate)
         return mean
 
     def _mean(self, value: Tensor) -> float:

@@ -26,6 +26,13 @@ class FloatPrecision(StrEnum):
     MIXED = "bf16-mixed"
 
 
+class Method(StrEnum):
+    """What updates the weights: Adam, or Muon for convolutions and Adam for the rest (hwsr/train/optimizer.py)."""
+
+    ADAM = "adam"
+    MUON = "muon"
+
+
 class Schedule(StrEnum):
     """How the learning rate changes during a stage: `rate_at` says."""
 
@@ -55,6 +62,8 @@ class Stage:
 class Recipe:
     """Stages in order, and `batch` patches of `patch` x `patch` low-resolution pixels a step.
 
+    A stage's rate is Adam's; Muon's is MUON_RATE times it.
+
     The seed determines the initial weights and every batch.
     """
 
@@ -62,6 +71,7 @@ class Recipe:
     batch: int = 16
     patch: int = 32
     seed: int = 0
+    method: Method = Method.ADAM
 
     def __post_init__(self) -> None:
         if not self.stages or self.batch < 1 or self.patch < 4 or self.seed < 0:
@@ -95,13 +105,13 @@ DEFAULT_STEPS, DEFAULT_RATE = 2000, 2e-3
 def default_recipe(
     precision: Precision, steps: int = DEFAULT_STEPS, seed: int = 0, peak_rate: float = DEFAULT_RATE
 ) -> Recipe:
-    """Float throughout, or float warm-up and then quantized, `steps` in all. Raises HwsrError below 2 steps."""
+    """Float throughout, or float warm-up and then quantized, `steps` in all, by Muon. Raises HwsrError below 2 steps."""
     share, factor = _WARM_UP[precision]
     warm_up = _float_steps(steps, share)
     stages = [Stage(Mode.FLOAT, warm_up, peak_rate)]
     if warm_up < steps:
         stages.append(Stage(Mode.QUANTIZED, steps - warm_up, factor * peak_rate))
-    return Recipe(tuple(stages), seed=seed)
+    return Recipe(tuple(stages), seed=seed, method=Method.MUON)
 
 
 SOURCE_EPOCH = 1000

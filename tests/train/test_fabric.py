@@ -22,8 +22,8 @@ from hwsr.spec import parse_spec
 from hwsr.train.checkpoint import load_tensors
 from hwsr.train.fabric import launch
 from hwsr.train.loop import Task, train
-from hwsr.train.optimizer import make_adam
-from hwsr.train.recipe import FloatPrecision, Mode, Recipe, Schedule, Stage, one_cycle
+from hwsr.train.optimizer import make_optimizers
+from hwsr.train.recipe import FloatPrecision, Method, Mode, Recipe, Schedule, Stage, one_cycle
 from hwsr.zoo.skeleton import Skeleton
 from tests.train.ranks import fail_on_the_first, train_and_gather
 
@@ -41,13 +41,12 @@ def test_one_device_gives_the_bits_of_a_plain_loop(tmp_path: Path, photographs: 
     trained = load_tensors(train(FLOAT, RECIPE, tmp_path / "out", photographs, console=quiet()))[0]
     sampler = PatchSampler(training_images(photographs, 2), 2, RECIPE.patch, RECIPE.batch, RECIPE.seed)
     network = build(FLOAT, RECIPE.seed).train()
-    adam = make_adam(network)
+    optimizers = make_optimizers(network, Method.ADAM)
     for step in range(RECIPE.steps):
         lr, hr = (torch.from_numpy(images).float() / 256 for images in sampler.batch_at(step))
-        adam.zero_grad()
+        optimizers.zero_grad()
         functional.l1_loss(network(lr), hr).backward()
-        adam.param_groups[0]["lr"] = one_cycle(step, RECIPE.steps, 1e-3)
-        adam.step()
+        optimizers.step(one_cycle(step, RECIPE.steps, 1e-3))
     for name, tensor in network.state_dict().items():
         assert torch.equal(trained[name], tensor)
 

@@ -5,6 +5,7 @@ import io
 import signal
 from collections.abc import Callable
 from dataclasses import replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from hwsr.spec import ModelSpec, parse_spec
 from hwsr.train.checkpoint import load_network, load_tensors
 from hwsr.train.loop import Interrupted, train
 from hwsr.train.progress import Display
-from hwsr.train.recipe import Mode, Recipe, Stage
+from hwsr.train.recipe import Method, Mode, Recipe, Stage
 from hwsr.train.validation import validate
 
 INT8 = parse_spec("bl x2 n4 g0 b1 anchor direct int8")
@@ -31,6 +32,7 @@ TERNARY = parse_spec("ST-bl x2 n4 g0 b1 noca anchor direct")
 FLOAT = parse_spec("bl x3 n4 g1 b1 noca")
 TINY = Recipe((Stage(Mode.FLOAT, 6, 2e-3), Stage(Mode.QUANTIZED, 5, 1e-3)), batch=2, patch=8, seed=3)
 TINY_FLOAT = Recipe((Stage(Mode.FLOAT, 9, 2e-3),), batch=2, patch=8)
+TINY_MUON = replace(TINY, method=Method.MUON)
 
 
 def quiet() -> Console:
@@ -65,7 +67,12 @@ def stopped(tmp_path: Path, photographs: Path, signal_after: Callable[[int, sign
 # Within the float stage, at its end, at the first and last steps of the quantized one, on and off saving steps.
 @pytest.mark.parametrize(
     ("spec", "recipe", "stops"),
-    [(INT8, TINY, (2, 6, 8)), (TERNARY, TINY, (4, 7, 10)), (FLOAT, TINY_FLOAT, (1, 2, 7))],
+    [
+        (INT8, TINY, (2, 6, 8)),
+        (TERNARY, TINY, (4, 7, 10)),
+        (TERNARY, TINY_MUON, (4, 7, 10)),
+        (FLOAT, TINY_FLOAT, (1, 2, 7)),
+    ],
 )
 def test_three_interruptions_change_no_bit(
     tmp_path: Path,
