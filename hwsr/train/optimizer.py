@@ -106,8 +106,10 @@ def make_optimizers(network: nn.Module, method: Method) -> Optimizers:
     if method is Method.MUON:
         learned = dict.fromkeys(network.parameters())
         for module in network.modules():
-            if isinstance(module, nn.Conv2d) and "weight" in module._parameters and module.weight in learned:
-                weights[module.weight] = module.groups
+            if isinstance(module, nn.Conv2d):
+                weight = module._parameters.get("weight")
+                if weight is not None and weight in learned:
+                    weights[weight] = module.groups
     others = [parameter for parameter in network.parameters() if parameter not in weights]
     adam = Adam(others, lr=0.0, betas=(0.9, 0.999), eps=1e-8, fused=True)
     return Optimizers(adam, Muon(weights) if weights else None)

@@ -105,7 +105,7 @@ DEFAULT_STEPS, DEFAULT_RATE = 2000, 2e-3
 def default_recipe(
     precision: Precision, steps: int = DEFAULT_STEPS, seed: int = 0, peak_rate: float = DEFAULT_RATE
 ) -> Recipe:
-    """Float throughout, or float warm-up and then quantized, `steps` in all, by Muon. Raises HwsrError below 2 steps."""
+    """By Muon: float throughout, or float warm-up and then quantized, `steps` in all. Raises HwsrError below 2."""
     share, factor = _WARM_UP[precision]
     warm_up = _float_steps(steps, share)
     stages = [Stage(Mode.FLOAT, warm_up, peak_rate)]

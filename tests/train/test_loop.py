@@ -5,7 +5,6 @@ import io
 import signal
 from collections.abc import Callable
 from dataclasses import replace
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
