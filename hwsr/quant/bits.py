@@ -74,6 +74,14 @@ def weight_bits(conv: QuantConv2d) -> int:
     return int(quant.bit_width() if isinstance(quant, LeastSquaresQuant) else quant.msb_clamp_bit_width_impl())
 
 
+def read_bits(network: nn.Module, channels: int) -> dict[str, int]:
+    """The bits in which every convolution of a quantized network for `channels` image channels reads its input."""
+    convs = weight_layers(network)
+    reads = _reads(network, convs, channels)
+    narrowed = {name: activation_bits(conv.narrow) for name, conv in convs.items() if getattr(conv, "narrow", None)}
+    return {name: narrowed.get(name, reads[name].bits or 8) for name in convs}
+
+
 def set_activation_bits(module: QuantIdentity, bits: int) -> None:
     """Change the width of an activation's integers. Its threshold stays."""
     threshold = scaling(module).value.detach().clone()

@@ -1,6 +1,6 @@
 """Makes the network of a spec, and switches its quantizers."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 import torch
 from brevitas.nn import QuantConv2d, QuantIdentity, QuantReLU
@@ -76,13 +76,17 @@ def _set_quantized(network: nn.Module, weights: bool, activations: bool) -> None
             module.return_quant_tensor = activations
 
 
-def calibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Set every learned activation exponent to the one of least squared error over `batches`.
+def calibrate(network: nn.Module, batches: Iterable[Tensor], layers: Container[str] | None = None) -> None:
+    """Set every learned activation exponent to the one of least squared error over `batches`; or those of `layers`.
 
     Weights are quantized meanwhile, activations are not. Leaves the network quantized.
     """
     errors: dict[nn.Module, Tensor] = {}
-    learned = {module: scaling(module) for module in activation_layers(network).values()}
+    learned = {
+        module: scaling(module)
+        for name, module in activation_layers(network).items()
+        if layers is None or name in layers
+    }
 
     def observe(module: nn.Module, inputs: tuple[Tensor, ...], _output: Tensor) -> None:
         unsigned, bits = isinstance(module, QuantReLU), activation_bits(module)

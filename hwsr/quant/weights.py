@@ -13,7 +13,7 @@ from torch import Tensor, nn
 # Grids tried: up to so many times finer, in powers of two, than the one that holds the largest weight.
 FINER = 3
 # Halvings of the interval in which the shrinkage of a bounded channel is looked for.
-HALVINGS = 24
+HALVINGS = 12
 
 
 class SumBound(nn.Module):
@@ -74,7 +74,8 @@ class LeastSquaresQuant(nn.Module):
         largest = largest.clamp_min(max(float(largest.max()) / 2**8, 2.0**-20)) if self.per_channel else largest.amax(0)
         top = torch.exp2((largest.reshape(-1, 1) / self.limit).log2().ceil())
         scales = torch.stack([top * 2.0**exponent for exponent in self.exponents])
-        made = torch.stack([self._integers(channels / scale) * scale for scale in scales])
+        steps = (channels / scales).flatten(0, 1)
+        made = self._integers(steps).reshape(scales.shape[0], *channels.shape) * scales
         errors = (made - channels).square().sum(2, keepdim=True)
         best = (errors if self.per_channel else errors.sum(1, keepdim=True)).argmin(0, keepdim=True)
         values = made.gather(0, best.expand(1, *channels.shape))[0].reshape(weight.shape)
