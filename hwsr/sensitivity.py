@@ -21,7 +21,7 @@ from hwsr.ir.tiling import Tiling
 from hwsr.quant import build, calibrate, set_quantized
 from hwsr.quant.bits import activation_layers, read_bits, weight_bits, weight_layers
 from hwsr.quant.ptq import Progress
-from hwsr.spec import Precision, Spec
+from hwsr.spec import FIXED_POINT, Spec
 from hwsr.train.checkpoint import load_network
 from hwsr.zoo.network import Network
 
@@ -67,7 +67,7 @@ def sensitivity(
     """
     network = load_network(model)
     spec = network.spec
-    if spec.precision in (Precision.FLOAT, Precision.TERNARY):
+    if spec.precision not in FIXED_POINT:
         raise HwsrError(f"'{spec}' is {spec.precision}, not fixed-point; quantize a float model first (hwsr quantize)")
     psnr = _score(network, pairs)
 

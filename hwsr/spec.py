@@ -45,6 +45,10 @@ class Precision(StrEnum):
     TERNARY = "ternary"
 
 
+# Integers on power-of-two grids throughout.
+FIXED_POINT = (Precision.INT8, Precision.INT8_PER_TENSOR, Precision.LOW_BITS)
+
+
 @dataclass(frozen=True)
 class Unit:
     """What replaces a 3x3 convolution n -> n: its name in the paper and that name's arguments."""
@@ -204,8 +208,7 @@ def _check_scale(scale: int) -> None:
 
 def _check_bits(precision: Precision, bits: Bits) -> None:
     """Raise HwsrError unless widths and precision say the same."""
-    fixed = precision in (Precision.INT8, Precision.INT8_PER_TENSOR, Precision.LOW_BITS)
-    if not fixed and bits != ALL_8:
+    if precision not in FIXED_POINT and bits != ALL_8:
         raise HwsrError("bits of layers and accumulators are for fixed-point networks; write int8, int8t or wNaN too")
     if (precision is Precision.LOW_BITS) == bits.eight:
         raise HwsrError(f"w{bits.weights}a{bits.activations} is not {precision}; 8 bits of both are int8 or int8t")

@@ -60,7 +60,7 @@ def activation_layers(network: nn.Module) -> dict[str, QuantIdentity]:
 
 def scaling(module: QuantIdentity) -> Any:
     """What holds an activation's threshold: its `value` is the power of two, rounded up in use."""
-    return module.act_quant.fused_activation_quant_proxy.tensor_quant.scaling_impl
+    return getattr(module.act_quant.fused_activation_quant_proxy.tensor_quant, "scaling_impl", None)
 
 
 def activation_bits(module: QuantIdentity) -> int:
