@@ -27,8 +27,8 @@ ACTIVATIONS = (QuantIdentity, QuantReLU)
 
 # A frame on which a network shows what its layers read.
 _FRAME = 4
-# A bias on a bounded accumulator is so many bits narrower: it takes up to a quarter of the range.
-_BIAS_MARGIN = 2
+# A bias on a bounded accumulator is so many bits narrower: it takes up to an eighth of the range.
+_BIAS_MARGIN = 3
 
 
 @dataclass(frozen=True)

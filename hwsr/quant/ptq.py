@@ -36,7 +36,8 @@ def quantize(network: Network, spec: Spec, batches: Sequence[Tensor], progress: 
     made.load_state_dict(made.state_dict() | network.state_dict())
     with torch.no_grad():
         calibrate(made.eval(), batches)
-        _fit_ranges(made, batches, [network(batch) for batch in batches], progress)
+        # What saturates to 8-bit pixels is no error.
+        _fit_ranges(made, batches, [network(batch).clamp(0, 255 / 256) for batch in batches], progress)
         _correct_biases(made, network, batches, progress)
     return made
 
