@@ -28,7 +28,7 @@ from hwsr.files import writable_folder, write_json
 from hwsr.quant import build
 from hwsr.spec import Spec, parse_spec
 from hwsr.train.checkpoint import Card, load_network, load_tensors
-from hwsr.train.recipe import Settings
+from hwsr.train.recipe import FloatPrecision, Settings
 from hwsr.train.stopping import Event, stop_on_signals
 from hwsr.zoo.accounting import count
 
@@ -46,6 +46,7 @@ class Sweep:
     out: Path
     data: Path | None = None
     every: int = 500
+    precision: FloatPrecision = FloatPrecision.FULL
 
     def folder(self, spec: Spec) -> Path:
         return self.out / spec.slug
@@ -120,7 +121,8 @@ def _is_finished(sweep: Sweep, spec: Spec, data_sha256: str) -> bool:
     except HwsrError:
         return False
     recipe = sweep.settings.make(spec.precision)
-    return (card.spec, card.recipe, card.data_sha256, card.step) == (str(spec), recipe, data_sha256, recipe.steps)
+    wanted = (str(spec), recipe, sweep.precision, data_sha256, recipe.steps)
+    return (card.spec, card.recipe, card.precision, card.data_sha256, card.step) == wanted
 
 
 def _train_all(sweep: Sweep, specs: Sequence[Spec], jobs: int, bar: Progress, stop: Event) -> Iterator[Failure | None]:
@@ -156,6 +158,7 @@ class _Training:
         self.started = time.monotonic()
         self.folder.mkdir(parents=True, exist_ok=True)
         words = [sys.executable, "-m", "hwsr", "train", str(spec), f"--out={self.folder}", f"--every={sweep.every}"]
+        words += [f"--precision={sweep.precision}"]
         words += [f"--data={sweep.data}"] if sweep.data else []
         words += [f"--{name}={value}" for name, value in asdict(sweep.settings).items() if value is not None]
         words += ["--resume"] if (self.folder / "checkpoint.safetensors").exists() else []
