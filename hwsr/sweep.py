@@ -67,7 +67,7 @@ class Row:
     spec: str
     params: int
     mult_adds: int
-    quality: dict[str, Quality]
+    scores: dict[str, Quality]
     seconds: float
 
 
@@ -223,9 +223,9 @@ def collect(sweep: Sweep, failures: Sequence[Failure], sets: dict[str, Path | No
             for name, path in sets.items():
                 if (name, spec.scale) not in pairs:
                     pairs[name, spec.scale] = validation_images(spec.scale, path)
-            quality = {name: _quality(sweep.folder(spec), spec, pairs[name, spec.scale]) for name in sets}
+            scores = {name: _quality(sweep.folder(spec), spec, pairs[name, spec.scale]) for name in sets}
             cost = count(build(spec))
-            rows.append(Row(str(spec), cost.params, cost.mult_adds, quality, training_seconds(sweep.folder(spec))))
+            rows.append(Row(str(spec), cost.params, cost.mult_adds, scores, training_seconds(sweep.folder(spec))))
     return rows
 
 
@@ -239,9 +239,9 @@ def _quality(folder: Path, spec: Spec, pairs: Sequence[ImagePair]) -> Quality:
 
 def render_sweep(rows: Sequence[Row]) -> Table:
     """The table of a sweep."""
-    sets = list(rows[0].quality) if rows else []
+    sets = list(rows[0].scores) if rows else []
     table = Table("network", "params", "Mult-Adds G", *(f"{name} dB / SSIM" for name in sets), "seconds")
     for row in rows:
-        cells = [f"{row.quality[name].psnr:.2f} / {row.quality[name].ssim:.4f}" for name in sets]
+        cells = [f"{row.scores[name].psnr:.2f} / {row.scores[name].ssim:.4f}" for name in sets]
         table.add_row(row.spec, f"{row.params:,}", f"{row.mult_adds / 1e9:.2f}", *cells, f"{row.seconds:.0f}")
     return table
