@@ -28,7 +28,7 @@ from hwsr.files import writable_folder, write_json
 from hwsr.quant import build
 from hwsr.spec import Spec, parse_spec
 from hwsr.train.checkpoint import Card, load_network, load_tensors
-from hwsr.train.recipe import Settings
+from hwsr.train.recipe import FloatPrecision, Settings
 from hwsr.train.stopping import Event, stop_on_signals
 from hwsr.zoo.accounting import count
 
@@ -46,6 +46,7 @@ class Sweep:
     out: Path
     data: Path | None = None
     every: int = 500
+    precision: FloatPrecision = FloatPrecision.FULL
 
     def folder(self, spec: Spec) -> Path:
         return self.out / spec.slug
@@ -66,7 +67,7 @@ class Row:
     spec: str
     params: int
     mult_adds: int
-    quality: dict[str, Quality]
+    scores: dict[str, Quality]
     seconds: float
 
 
@@ -120,7 +121,8 @@ def _is_finished(sweep: Sweep, spec: Spec, data_sha256: str) -> bool:
     except HwsrError:
         return False
     recipe = sweep.settings.make(spec.precision)
-    return (card.spec, card.recipe, card.data_sha256, card.step) == (str(spec), recipe, data_sha256, recipe.steps)
+    wanted = (str(spec), recipe, sweep.precision, data_sha256, recipe.steps)
+    return (card.spec, card.recipe, card.precision, card.data_sha256, card.step) == wanted
 
 
 def _train_all(sweep: Sweep, specs: Sequence[Spec], jobs: int, bar: Progress, stop: Event) -> Iterator[Failure | None]:
@@ -156,6 +158,7 @@ class _Training:
         self.started = time.monotonic()
         self.folder.mkdir(parents=True, exist_ok=True)
         words = [sys.executable, "-m", "hwsr", "train", str(spec), f"--out={self.folder}", f"--every={sweep.every}"]
+        words += [f"--precision={sweep.precision}"]
         words += [f"--data={sweep.data}"] if sweep.data else []
         words += [f"--{name}={value}" for name, value in asdict(sweep.settings).items() if value is not None]
         words += ["--resume"] if (self.folder / "checkpoint.safetensors").exists() else []
@@ -220,9 +223,9 @@ def collect(sweep: Sweep, failures: Sequence[Failure], sets: dict[str, Path | No
             for name, path in sets.items():
                 if (name, spec.scale) not in pairs:
                     pairs[name, spec.scale] = validation_images(spec.scale, path)
-            quality = {name: _quality(sweep.folder(spec), spec, pairs[name, spec.scale]) for name in sets}
+            scores = {name: _quality(sweep.folder(spec), spec, pairs[name, spec.scale]) for name in sets}
             cost = count(build(spec))
-            rows.append(Row(str(spec), cost.params, cost.mult_adds, quality, training_seconds(sweep.folder(spec))))
+            rows.append(Row(str(spec), cost.params, cost.mult_adds, scores, training_seconds(sweep.folder(spec))))
     return rows
 
 
@@ -236,9 +239,9 @@ def _quality(folder: Path, spec: Spec, pairs: Sequence[ImagePair]) -> Quality:
 
 def render_sweep(rows: Sequence[Row]) -> Table:
     """The table of a sweep."""
-    sets = list(rows[0].quality) if rows else []
+    sets = list(rows[0].scores) if rows else []
     table = Table("network", "params", "Mult-Adds G", *(f"{name} dB / SSIM" for name in sets), "seconds")
     for row in rows:
-        cells = [f"{row.quality[name].psnr:.2f} / {row.quality[name].ssim:.4f}" for name in sets]
+        cells = [f"{row.scores[name].psnr:.2f} / {row.scores[name].ssim:.4f}" for name in sets]
         table.add_row(row.spec, f"{row.params:,}", f"{row.mult_adds / 1e9:.2f}", *cells, f"{row.seconds:.0f}")
     return table

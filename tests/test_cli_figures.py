@@ -67,4 +67,7 @@ def test_charts_that_are_refused(
 ) -> None:
     refused(capsys, monkeypatch, ["plot", "tradeoff", "-o", tmp_path / "chart.jpg"], "chart.jpg")
     refused(capsys, monkeypatch, ["plot", "tradeoff", "-o", tmp_path / "chart.png", "--set", "Set6"], "Set6")
+    refused(
+        capsys, monkeypatch, ["plot", "tradeoff", "-o", tmp_path / "chart.png", "--no-paper"], "no networks to draw"
+    )
     assert not list(tmp_path.iterdir())

@@ -16,6 +16,7 @@ from hwsr import sweep as sweeping
 from hwsr.cli import main
 from hwsr.data.images import write_png
 from hwsr.errors import HwsrError, Interrupted
+from hwsr.plot import own_points
 from hwsr.quant import build
 from hwsr.spec import parse_spec
 from hwsr.sweep import Sweep, data_sets, read_specs, run_sweep
@@ -47,14 +48,17 @@ def test_one_failure_does_not_stop_the_others_and_what_is_finished_is_skipped(
     figures, out = tmp_path / "sweep.json", tmp_path / "out"
     (tmp_path / "specs.txt").write_text(f"# two scales\n\n{X4}\n{X2}  # finishes\n")
     words = ["sweep", "--specs", tmp_path / "specs.txt", "--out", out, "--data", photographs, "--jobs", 2]
-    words += ["--steps", 3, "--batch", 2, "--patch", 12, "--eval", tmp_path, "--json", figures]
+    words += ["--steps", 3, "--batch", 2, "--patch", 12, "--precision", "bf16-mixed"]
+    words += ["--eval", tmp_path, "--json", figures]
     assert hwsr(monkeypatch, *words) == 1
     found = json.loads(figures.read_text())
     (row,), (failure,) = found["networks"], found["failed"]
     cost = count(build(parse_spec(X2)))
     assert (row["spec"], row["params"], row["mult_adds"]) == (X2, cost.params, cost.mult_adds)
-    assert list(row["quality"]) == ["photographs"] and 0 < row["quality"]["photographs"]["psnr"] < 60
+    assert list(row["scores"]) == ["photographs"] and 0 < row["scores"]["photographs"]["psnr"] < 60
     assert row["seconds"] > 0
+    assert load_tensors(out / parse_spec(X2).slug / "model.safetensors")[1].precision == "bf16-mixed"
+    assert [point.psnr for point in own_points(figures, 2, "photographs")] == [row["scores"]["photographs"]["psnr"]]
     assert failure["spec"] == X4 and failure["error"].startswith("no training image holds a patch of 48x48 pixels")
 
     started: list[str] = []

@@ -93,13 +93,18 @@ def plot_tradeoff(
     scale: Annotated[int, typer.Option(min=2, max=4, help="upscaling factor")] = 2,
     benchmark: Annotated[str, typer.Option("--set", help="benchmark set")] = "Set5",
     points: Annotated[list[Path] | None, typer.Option(help="JSON of hwsr eval or sweep: our networks")] = None,
+    paper: Annotated[bool, typer.Option(help="the paper's networks too")] = True,
     json: JsonOption = None,
 ) -> None:
     """Draw PSNR against Mult-Adds and against parameters: the paper's networks and ours."""
+    from hwsr.errors import HwsrError
     from hwsr.plot import check_suffix, own_points, paper_points, save, tradeoff
 
     check_suffix(out)
-    shown = [*paper_points(scale, benchmark), *(p for path in points or [] for p in own_points(path, scale, benchmark))]
+    shown = paper_points(scale, benchmark) if paper else []
+    shown += [point for path in points or [] for point in own_points(path, scale, benchmark)]
+    if not shown:
+        raise HwsrError("no networks to draw; give some with --points FILE, or the paper's with --paper")
     save(tradeoff(shown, f"{benchmark}, x{scale}"), out)
     console.print(f"wrote {out}: {len(shown)} networks")
     write_figures(json, {"set": benchmark, "scale": scale, "networks": [asdict(point) for point in shown]})

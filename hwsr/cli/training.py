@@ -16,6 +16,9 @@ StepsOption = Annotated[int | None, typer.Option(min=2, help="updates, float war
 RateOption = Annotated[float | None, typer.Option(help="peak learning rate [the recipe's]")]
 BatchOption = Annotated[int | None, typer.Option(min=1, help="patches a step [the recipe's]")]
 PatchOption = Annotated[int | None, typer.Option(min=4, help="patch size in low-resolution pixels [the recipe's]")]
+PrecisionOption = Annotated[
+    FloatPrecision, typer.Option(help="floats of the float stages; quantized ones take 32 bits")
+]
 SeedOption = Annotated[int, typer.Option(min=0, help="decides initial weights and every batch")]
 
 
@@ -34,9 +37,7 @@ def train(
         Path | None, typer.Option(help="trained model to start from: x2 for x3 and x4, float for int8")
     ] = None,
     devices: Annotated[int, typer.Option(min=1, help="GPUs, or processes where there is none")] = 1,
-    precision: Annotated[
-        FloatPrecision, typer.Option(help="floats of the float stages; quantized ones take 32 bits")
-    ] = FloatPrecision.FULL,
+    precision: PrecisionOption = FloatPrecision.FULL,
     every: Annotated[int, typer.Option(min=1, help="steps from one validation and checkpoint to the next")] = 500,
     resume: Annotated[bool, typer.Option(help="go on from the checkpoint in --out")] = False,
     json: JsonOption = None,
@@ -72,6 +73,7 @@ def sweep(
     patch: PatchOption = None,
     seed: SeedOption = 0,
     every: Annotated[int, typer.Option(min=1, help="steps from one validation and checkpoint to the next")] = 500,
+    precision: PrecisionOption = FloatPrecision.FULL,
     jobs: Annotated[int, typer.Option(min=1, help="networks trained at a time, one thread each")] = 1,
     evaluate: Annotated[
         Path | None, typer.Option("--eval", help="folder of data sets to score on [embedded photographs]")
@@ -82,9 +84,8 @@ def sweep(
     from hwsr.sweep import Sweep, collect, data_sets, read_specs, render_sweep, run_sweep
 
     sets = data_sets(evaluate)
-    asked = Sweep(
-        read_specs(specs or [], specs_file), Settings(recipe, steps, rate, batch, patch, seed), out, data, every
-    )
+    settings = Settings(recipe, steps, rate, batch, patch, seed)
+    asked = Sweep(read_specs(specs or [], specs_file), settings, out, data, every, precision)
     failures = run_sweep(asked, jobs, console)
     rows = collect(asked, failures, sets, console)
     console.print(render_sweep(rows))
