@@ -30,6 +30,7 @@ __all__ = [
     "Int8WeightPerTensorFixedPoint",
     "Int32Bias",
     "SlopeQuant",
+    "TernaryQuant",
     "TernaryWeight",
     "TernaryWeightUnitScale",
     "Uint8Act",
@@ -95,7 +96,7 @@ def ternary_magnitude(weight: Tensor) -> Tensor:
     return magnitude.clamp_min(least).reshape(-1, *[1] * (weight.dim() - 1))
 
 
-class _TernaryQuant(nn.Module):
+class TernaryQuant(nn.Module):
     """Weights to {-s, 0, +s} a channel, straight-through; s is a power of two, or one when `unit_scale`.
 
     With `unit_scale` the magnitude is left to a factor that follows (the `a` of an SP-conv).
@@ -118,7 +119,7 @@ class _TernaryQuant(nn.Module):
 class TernaryWeight(WeightQuantSolver):
     """Ternary weights with a power-of-two scale a channel (the 1x1 of an SP-conv)."""
 
-    tensor_quant = _TernaryQuant
+    tensor_quant = TernaryQuant
     unit_scale = False
     signed = True
     narrow_range = True

@@ -11,6 +11,7 @@ from hwsr.quant.quantizers import (
     FactorQuant,
     Int8Act,
     Int32Bias,
+    TernaryQuant,
     TernaryWeight,
     TernaryWeightUnitScale,
     ternary_magnitude,
@@ -78,6 +79,13 @@ class DepthwiseSPConv(nn.Module):
 
     def operations(self) -> tuple[int, int]:
         return self.factor.numel(), additions(self.first)
+
+
+def freeze(network: nn.Module) -> None:
+    """Hold every ternary weight where it is: of SP-convs the factors and biases alone go on learning."""
+    for module in network.modules():
+        if isinstance(module, QuantConv2d) and isinstance(module.weight_quant.tensor_quant, TernaryQuant):
+            module.weight.requires_grad_(False)
 
 
 def additions(conv: QuantConv2d) -> int:

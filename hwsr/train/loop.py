@@ -21,7 +21,7 @@ from hwsr.data.images import Uint8Image
 from hwsr.data.patches import PatchSampler
 from hwsr.errors import HwsrError, Interrupted
 from hwsr.files import writable_folder
-from hwsr.quant import build, calibrate, set_quantized
+from hwsr.quant import build, calibrate, freeze, set_quantized
 from hwsr.spec import Precision, Spec
 from hwsr.train.checkpoint import Card, Score, Tensors, load_tensors, restore, save_model, save_tensors
 from hwsr.train.fabric import Listen, accelerator, launch
@@ -195,9 +195,11 @@ class Run:
 
     def _enter(self, stage: Stage, start: int) -> None:
         """Set the network's mode; at a stage's first step also calibrate it and forget the optimizers' moments."""
-        quantized = stage.mode is Mode.QUANTIZED
+        quantized = stage.mode is not Mode.FLOAT
         if self.spec.precision is not Precision.FLOAT:
             set_quantized(self.network, quantized)
+        if stage.mode is Mode.FROZEN:
+            freeze(self.network)
         if self.step == start:
             if quantized and start == self.recipe.first_quantized:
                 calibrate(
@@ -241,10 +243,20 @@ class Run:
 
 
 def _check_stages(spec: Spec, recipe: Recipe) -> None:
-    """A float network is trained in float alone; any other ends quantized and never returns to float."""
-    modes = [stage.mode for stage in recipe.stages]  # float sorts before quantized
-    wanted = Mode.FLOAT if spec.precision is Precision.FLOAT else Mode.QUANTIZED
-    if modes != sorted(modes) or modes[-1] is not wanted:
+    """A float network is trained in float alone; any other ends quantized, or frozen where it is ternary.
+
+    Modes follow their order and never return to an earlier one.
+    """
+    modes = [stage.mode for stage in recipe.stages]
+    match spec.precision:
+        case Precision.FLOAT:
+            last = [Mode.FLOAT]
+        case Precision.TERNARY:
+            last = [Mode.QUANTIZED, Mode.FROZEN]
+        case _:
+            last = [Mode.QUANTIZED]
+    if modes != sorted(modes, key=list(Mode).index) or modes[-1] not in last:
+        wanted = " or ".join(last)
         raise HwsrError(f"'{spec}' cannot be trained in the stages {', '.join(modes)}; the last has to be {wanted}")
 
 

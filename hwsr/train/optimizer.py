@@ -101,16 +101,16 @@ class Optimizers:
 
 
 def make_optimizers(network: nn.Module, method: Method) -> Optimizers:
-    """Optimizers over all parameters, without state. With Muon: convolutions' weights by it, all else by Adam."""
+    """Optimizers over what learns, without state. With Muon: convolutions' weights by it, all else by Adam."""
+    learned = {parameter: None for parameter in network.parameters() if parameter.requires_grad}
     weights: dict[nn.Parameter, int] = {}
     if method is Method.MUON:
-        learned = dict.fromkeys(network.parameters())
         for module in network.modules():
             if isinstance(module, nn.Conv2d):
                 weight = module._parameters.get("weight")
                 if weight is not None and weight in learned:
                     weights[weight] = module.groups
-    others = [parameter for parameter in network.parameters() if parameter not in weights]
+    others = [parameter for parameter in learned if parameter not in weights]
     adam = Adam(others, lr=0.0, betas=(0.9, 0.999), eps=1e-8, fused=True)
     return Optimizers(adam, Muon(weights) if weights else None)
 

@@ -1,19 +1,26 @@
 """What a training run does, as values: its stages, batch, patch, seed and learning rates."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import takewhile
+from itertools import accumulate, pairwise, takewhile
 from math import cos, pi
+from typing import TypeVar
 
 from hwsr.errors import HwsrError
 from hwsr.spec import Precision
 
 
 class Mode(StrEnum):
-    """How the network computes during a stage."""
+    """How the network computes during a stage, in the order of a run's stages.
+
+    `frozen` is `quantized` with the ternary weights held where they are: what is left to tune is their factors, the
+    biases and the activation ranges, as StrassenNets ends (Tschannen et al. 2017).
+    """
 
     FLOAT = "float"
     QUANTIZED = "quantized"
+    FROZEN = "frozen"
 
 
 class FloatPrecision(StrEnum):
@@ -92,13 +99,14 @@ class Recipe:
         return list(zip(self.stages, starts, strict=True))
 
 
-# Share of a run's steps that is float warm-up, and the quantized stage's peak rate over the float one's.
-_WARM_UP = {
-    Precision.FLOAT: (1.0, 1.0),
-    Precision.INT8: (0.75, 0.25),
-    Precision.INT8_PER_TENSOR: (0.75, 0.25),
-    Precision.LOW_BITS: (0.5, 0.5),
-    Precision.TERNARY: (0.35, 1.0),
+# The default stages: each one's share of the steps, and its peak rate over the run's.
+_INT8 = {Mode.FLOAT: (0.75, 1.0), Mode.QUANTIZED: (0.25, 0.25)}
+_STAGES: dict[Precision, dict[Mode, tuple[float, float]]] = {
+    Precision.FLOAT: {Mode.FLOAT: (1.0, 1.0)},
+    Precision.INT8: _INT8,
+    Precision.INT8_PER_TENSOR: _INT8,
+    Precision.LOW_BITS: {Mode.FLOAT: (0.5, 1.0), Mode.QUANTIZED: (0.5, 0.5)},
+    Precision.TERNARY: {Mode.FLOAT: (0.35, 1.0), Mode.QUANTIZED: (0.5, 1.0), Mode.FROZEN: (0.15, 0.5)},
 }
 DEFAULT_STEPS, DEFAULT_RATE = 2000, 2e-3
 
@@ -110,28 +118,28 @@ def default_recipe(
     peak_rate: float = DEFAULT_RATE,
     warmed_up: bool = False,
 ) -> Recipe:
-    """By Muon: float throughout, or float warm-up and then quantized, `steps` in all. Raises HwsrError below 2 steps.
+    """By Muon: float throughout, or float warm-up and then quantized, `steps` in all; ternary networks end frozen.
 
-    A network that starts `warmed_up`, from trained weights, is quantized throughout.
+    A network that starts `warmed_up`, from trained weights, has no float stage. Raises HwsrError for fewer than 2
+    steps, or than stages.
     """
-    share, factor = _WARM_UP[precision]
-    warm_up = 0 if warmed_up else _float_steps(steps, share)
-    stages = [Stage(Mode.FLOAT, warm_up, peak_rate)] if warm_up else []
-    if warm_up < steps:
-        stages.append(Stage(Mode.QUANTIZED, steps - warm_up, factor * peak_rate))
+    planned = _without_warm_up(_STAGES[precision]) if warmed_up else _STAGES[precision]
+    parts = _split(steps, {mode: share for mode, (share, _) in planned.items()})
+    stages = [Stage(mode, part, planned[mode][1] * peak_rate) for mode, part in parts.items()]
     return Recipe(tuple(stages), seed=seed, method=Method.MUON)
 
 
 SOURCE_EPOCH = 1000
 SOURCE_RATE = 1e-4
-# Epochs in float and epochs quantized. The paper gives 300, and 5 more for 8 bits; it gives none for the stages of
-# ternary networks, which share the 300 here as in the default recipe.
+# Epochs of each stage. The paper gives 300, and 5 more for 8 bits; it gives none for the stages of ternary networks,
+# which share the 300 here as in the default recipe.
+_SOURCE_INT8 = {Mode.FLOAT: 300, Mode.QUANTIZED: 5}
 _SOURCE_EPOCHS = {
-    Precision.FLOAT: (300, 0),
-    Precision.INT8: (300, 5),
-    Precision.INT8_PER_TENSOR: (300, 5),
-    Precision.LOW_BITS: (300, 5),
-    Precision.TERNARY: (105, 195),
+    Precision.FLOAT: {Mode.FLOAT: 300},
+    Precision.INT8: _SOURCE_INT8,
+    Precision.INT8_PER_TENSOR: _SOURCE_INT8,
+    Precision.LOW_BITS: _SOURCE_INT8,
+    Precision.TERNARY: {Mode.FLOAT: 105, Mode.QUANTIZED: 150, Mode.FROZEN: 45},
 }
 
 
@@ -147,24 +155,34 @@ def source_recipe(
     Fixed-point networks are retrained at the undivided rate for 5 epochs more, for these alone where they start
     `warmed_up`, from trained weights; each stage of a ternary one is halved by itself. Fewer `steps` keep the
     proportions. One thing differs: the paper subtracts the mean RGB of DIV2K and adds it back, the networks here do so
-    with mid-grey, which on 8-bit pixels costs no arithmetic. Raises HwsrError below 2.
+    with mid-grey, which on 8-bit pixels costs no arithmetic. Raises HwsrError for fewer than 2 steps, or than stages.
     """
-    epochs, quantized_epochs = _SOURCE_EPOCHS[precision]
-    epochs = 0 if warmed_up else epochs
-    steps = (epochs + quantized_epochs) * SOURCE_EPOCH if steps is None else steps
-    warm_up = _float_steps(steps, epochs / (epochs + quantized_epochs)) if epochs else 0
-    stages = [Stage(Mode.FLOAT, warm_up, peak_rate, Schedule.HALVED)] if warm_up else []
-    if warm_up < steps:
-        last = Schedule.HALVED if precision is Precision.TERNARY else Schedule.CONSTANT
-        stages.append(Stage(Mode.QUANTIZED, steps - warm_up, peak_rate, last))
+    epochs = _without_warm_up(_SOURCE_EPOCHS[precision]) if warmed_up else _SOURCE_EPOCHS[precision]
+    steps = sum(epochs.values()) * SOURCE_EPOCH if steps is None else steps
+    retrained = Schedule.HALVED if precision is Precision.TERNARY else Schedule.CONSTANT
+    stages = [
+        Stage(mode, part, peak_rate, Schedule.HALVED if mode is Mode.FLOAT else retrained)
+        for mode, part in _split(steps, epochs).items()
+    ]
     return Recipe(tuple(stages), batch=16, patch=48, seed=seed)
 
 
-def _float_steps(steps: int, share: float) -> int:
-    """`share` of the steps, at least one and, where it is not all, leaving one."""
-    if steps < 2:
-        raise HwsrError(f"{steps} training steps are too few; give at least 2")
-    return steps if share == 1 else min(max(round(share * steps), 1), steps - 1)
+Planned = TypeVar("Planned")
+
+
+def _without_warm_up(stages: Mapping[Mode, Planned]) -> dict[Mode, Planned]:
+    return {mode: planned for mode, planned in stages.items() if mode is not Mode.FLOAT}
+
+
+def _split(steps: int, shares: Mapping[Mode, float]) -> dict[Mode, int]:
+    """`steps` in the proportions of `shares`, at least one for each stage. Raises HwsrError for too few."""
+    least = max(len(shares), 2)
+    if steps < least:
+        raise HwsrError(f"{steps} training steps are too few; give at least {least}")
+    total, ends = sum(shares.values()), [0]
+    for later, reached in zip(reversed(range(len(shares))), accumulate(shares.values()), strict=True):
+        ends.append(min(max(round(steps * reached / total), ends[-1] + 1), steps - later))
+    return {mode: end - start for mode, (start, end) in zip(shares, pairwise(ends), strict=True)}
 
 
 class Preset(StrEnum):

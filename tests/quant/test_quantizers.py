@@ -1,14 +1,14 @@
 import torch
 
 from hwsr.quant import build, calibrate, set_quantized
-from hwsr.quant.quantizers import FactorQuant, TernaryWeight, _TernaryQuant
+from hwsr.quant.quantizers import FactorQuant, TernaryWeight, TernaryQuant
 from hwsr.quant.spconv import SPConv
 from hwsr.spec import parse_spec
 
 
 def test_ternary_weights_keep_what_exceeds_the_threshold() -> None:
     weight = torch.tensor([[0.5, -0.1, -0.6, 0.0], [0.2, 0.2, 0.2, -0.2]])
-    quantized, scale, zero_point, bits = _TernaryQuant(unit_scale=False)(weight)
+    quantized, scale, zero_point, bits = TernaryQuant(unit_scale=False)(weight)
     # Mean |w| of row 0 is 0.3, its threshold 0.21, the kept mean 0.55; of row 1 0.2 and 0.2.
     assert quantized.tolist() == [[0.5, 0.0, -0.5, 0.0], [0.25, 0.25, 0.25, -0.25]]
     assert scale.flatten().tolist() == [0.5, 0.25]
@@ -18,13 +18,13 @@ def test_ternary_weights_keep_what_exceeds_the_threshold() -> None:
 
 def test_ternary_gradient_passes_straight_through() -> None:
     weight = torch.tensor([[0.5, -0.1, -0.6, 0.0]], requires_grad=True)
-    _TernaryQuant(unit_scale=True)(weight)[0].sum().backward()
+    TernaryQuant(unit_scale=True)(weight)[0].sum().backward()
     assert torch.allclose(weight.grad, torch.full((1, 4), 1 / 0.55))
 
 
 def test_a_channel_of_zeros_is_harmless() -> None:
     weight = torch.zeros(2, 3, 3, 3, requires_grad=True)
-    quantized = _TernaryQuant(unit_scale=False)(weight)[0]
+    quantized = TernaryQuant(unit_scale=False)(weight)[0]
     quantized.sum().backward()
     assert not quantized.any() and bool(torch.isfinite(weight.grad).all())
 
