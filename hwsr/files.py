@@ -70,3 +70,8 @@ def writable_folder(path: Path) -> Path:
         pass
     (Path(path) / ".hwsr-write-check").unlink(missing_ok=True)
     return Path(path)
+
+
+def cache_folder(kind: str) -> Path:
+    """Where what can be made anew is kept: hwsr/KIND under XDG_CACHE_HOME, or under ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwsr" / kind

@@ -62,6 +62,7 @@ def test_training_by_the_sources_recipe(monkeypatch: pytest.MonkeyPatch, model: 
     assert [(stage["mode"], stage["schedule"]) for stage in card["recipe"]["stages"]] == [
         ("float", "halved"),
         ("quantized", "halved"),
+        ("frozen", "halved"),
     ]
     assert card["init_sha256"] == json.loads((model / "model.json").read_text())["tensors_sha256"]
 
@@ -246,7 +247,7 @@ def test_output_that_cannot_be_written(
     (tmp_path / "file").write_text("in the way")
     out = tmp_path / "file" / "out"
     words = {
-        "train": ["train", SPEC, "--out", out, "--steps", 2],
+        "train": ["train", SPEC, "--out", out, "--steps", 3],
         "hls": ["hls", model, "--out", out],
         "upscale": ["upscale", photo, "-m", model, "-o", out],
     }

@@ -1,11 +1,13 @@
-"""Commands about networks: count, tables, matrix, summary."""
+"""Commands about networks: count, adders, tables, matrix, summary."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.progress import track
 
-from hwsr.cli.app import MISMATCH, JsonOption, app, console, write_figures
+from hwsr.cli.app import MISMATCH, JsonOption, ModelFolder, app, console, write_figures
 
 
 @app.command("count")
@@ -26,6 +28,18 @@ def count_command(
 
 
 @app.command()
+def adders(model: ModelFolder, json: JsonOption = None) -> None:
+    """Count what the trained weights of an exported model take a pixel: zeros, operations, shared adders and bits."""
+    from hwsr.adders.count import as_json, count, render
+    from hwsr.engines import model_graph
+
+    progress = partial(track, description="sharing sums", console=console, transient=True)
+    costs = count(model_graph(model), progress)
+    console.print(render(costs))
+    write_figures(json, as_json(costs))
+
+
+@app.command()
 def tables(json: JsonOption = None) -> None:
     """Reprint the paper's tables: its figures, ours, and the difference."""
     from hwsr.tables import our_tables, render_tables
@@ -40,8 +54,6 @@ def tables(json: JsonOption = None) -> None:
 @app.command()
 def matrix(json: JsonOption = None) -> None:
     """Every unit, upscaling, scale and precision: trained for 20 steps, exported, and compared as integers."""
-    from rich.progress import track
-
     from hwsr.matrix import check, combinations, render
 
     outcomes = [check(spec) for spec in track(combinations(), "networks", console=console)]

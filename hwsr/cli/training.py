@@ -36,6 +36,9 @@ def train(
     init: Annotated[
         Path | None, typer.Option(help="trained model to start from: x2 for x3 and x4, float for int8")
     ] = None,
+    teacher: Annotated[
+        Path | None, typer.Option(help="trained model to learn from, beside the originals: any of this scale")
+    ] = None,
     devices: Annotated[int, typer.Option(min=1, help="GPUs, or processes where there is none")] = 1,
     precision: PrecisionOption = FloatPrecision.FULL,
     every: Annotated[int, typer.Option(min=1, help="steps from one validation and checkpoint to the next")] = 500,
@@ -44,6 +47,7 @@ def train(
 ) -> None:
     """Train a network: float warm-up, then quantized. Ctrl-C keeps the state, --resume goes on to the same bits.
 
+    Ternary networks end with their ternary weights frozen, while factors, biases and ranges are tuned.
     A fixed-point network that starts from its own float model (--init) needs no warm-up: every step is quantized.
     """
     from hwsr.spec import parse_spec
@@ -54,7 +58,7 @@ def train(
     parsed = parse_spec(spec)
     warmed_up = init is not None and starts_warmed_up(init, parsed)
     made = Settings(recipe, steps, rate, batch, patch, seed).make(parsed.precision, warmed_up)
-    path = run_training(parsed, made, out, data, resume, every, console, devices, precision, init)
+    path = run_training(parsed, made, out, data, resume, every, console, devices, precision, init, teacher)
     card = load_tensors(path)[1]
     console.print(f"trained {card.spec}: {card.history[-1].mean:.2f} dB on the validation images -> {path}")
     write_figures(json, card.model_dump(mode="json"))

@@ -5,7 +5,6 @@ Nothing is ever removed here; the whole folder may be, at any time when nothing 
 """
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from hwsr.data.images import Uint8Image
 from hwsr.errors import HwsrError
-from hwsr.files import atomic_path
+from hwsr.files import atomic_path, cache_folder
 
 # Changes whenever the pixels made from the same files would.
 VERSION = "1"
@@ -21,17 +20,12 @@ VERSION = "1"
 Sizes = tuple[Uint8Image, Uint8Image]
 
 
-def cache_folder() -> Path:
-    """Where decoded images are kept: hwsr/images under XDG_CACHE_HOME, or under ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwsr" / "images"
-
-
 def cached(key: str, make: Callable[[], Sizes]) -> Sizes:
     """The HR and LR pixels of entry `key` as read-only memory maps; `make` gives them where there is no whole entry.
 
     Raises HwsrError when the entry cannot be written (a full disk) or mapped.
     """
-    paths = [cache_folder() / f"{key}_{size}.npy" for size in ("hr", "lr")]
+    paths = [cache_folder("images") / f"{key}_{size}.npy" for size in ("hr", "lr")]
     found = _mapped(paths)
     if found is None:
         for path, pixels in zip(paths, make(), strict=True):

@@ -6,7 +6,7 @@ from math import prod
 import numpy as np
 
 from hwsr.errors import HwsrError
-from hwsr.ir.graph import Add, ChannelMul, Conv, IntGraph, Node, Offset, Requantize, Scale, SpatialSum, Tensor
+from hwsr.ir.graph import Add, ChannelMul, Conv, IntArray, IntGraph, Node, Offset, Requantize, Scale, SpatialSum, Tensor
 
 # One for every layer, or one by node name.
 Reuse = int | Mapping[str, int]
@@ -67,10 +67,15 @@ def _fitted(graph: IntGraph, node: Node, wanted: int) -> int:
     return valid_reuse(kh * kw * channels, c_out, wanted, depthwise=node.depthwise)
 
 
-def accumulator_range(node: Conv, x: Tensor) -> tuple[int, int]:
-    """Lowest and highest sum of any channel, each on its channel's own grid; padding puts zeros among the inputs."""
+def channel_ranges(node: Conv, x: Tensor) -> tuple[IntArray, IntArray]:
+    """Lowest and highest sum of every channel, each on its own grid; padding puts zeros among the inputs."""
     flat = node.weight.reshape(len(node.weight), -1)
     positive, negative = np.maximum(flat, 0).sum(1), np.minimum(flat, 0).sum(1)
     lo, hi = min(x.lo, 0), max(x.hi, 0)
-    lowest, highest = positive * lo + negative * hi + node.bias, positive * hi + negative * lo + node.bias
+    return positive * lo + negative * hi + node.bias, positive * hi + negative * lo + node.bias
+
+
+def accumulator_range(node: Conv, x: Tensor) -> tuple[int, int]:
+    """Lowest and highest sum of any channel, each on its channel's own grid."""
+    lowest, highest = channel_ranges(node, x)
     return int(lowest.min()), int(highest.max())

@@ -12,7 +12,6 @@ from lightning_fabric import Fabric
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
-from torch.nn import functional
 
 from hwsr import __version__
 from hwsr.data.colour import as_channels
@@ -30,6 +29,7 @@ from hwsr.train.progress import Display, display
 from hwsr.train.recipe import FloatPrecision, Mode, Recipe, Stage, rate_at
 from hwsr.train.start import start_from
 from hwsr.train.stopping import Event
+from hwsr.train.teacher import load_teacher, loss, teach
 from hwsr.train.validation import validate
 
 CALIBRATION_BATCHES = 8
@@ -47,6 +47,7 @@ class Task:
     every: int
     precision: FloatPrecision
     init: Path | None
+    teacher: Path | None
 
 
 def train(
@@ -60,6 +61,7 @@ def train(
     devices: int = 1,
     precision: FloatPrecision = FloatPrecision.FULL,
     init: Path | None = None,
+    teacher: Path | None = None,
 ) -> Path:
     """Train the network of `spec` and return `out`/model.safetensors (model.json beside it is its card).
 
@@ -67,8 +69,8 @@ def train(
     state is saved as `out`/checkpoint.safetensors; TensorBoard scalars go to `out`/tb. With `resume` the run goes on
     from that checkpoint and ends with the weights, to the bit, of a run never interrupted (on the same machine with
     the same packages and number of threads). `init` is a trained model whose tensors, where they fit, the run starts
-    from. Of several `devices` each takes an equal share of every batch; a run on them shows itself on the standard
-    output in place of `console`.
+    from; `teacher` one whose output is learned from beside the originals. Of several `devices` each takes an equal
+    share of every batch; a run on them shows itself on the standard output in place of `console`.
 
     Raises Interrupted after SIGINT or SIGTERM, the state being saved; HwsrError for unusable data or output
     folder, for a checkpoint of another run, and for a loss that is not finite (the last checkpoint stays).
@@ -76,7 +78,7 @@ def train(
     _check_stages(spec, recipe)
     if devices < 1 or recipe.batch % devices:
         raise HwsrError(f"a batch of {recipe.batch} has no equal shares for {devices} devices; change --devices")
-    task = Task(spec, recipe, writable_folder(Path(out)), data, resume, every, precision, init)
+    task = Task(spec, recipe, writable_folder(Path(out)), data, resume, every, precision, init, teacher)
     # A console does not travel to other processes.
     return launch(devices, _train, task, console if devices == 1 else None)
 
@@ -109,6 +111,9 @@ class Run:
         self.validation = validation_images(self.spec.scale)
         self.network = build(self.spec, self.recipe.seed)
         self.init_sha256 = start_from(task.init, self.network, console) if task.init else ""
+        self.teacher, self.teacher_sha256 = load_teacher(task.teacher, self.spec) if task.teacher else (None, "")
+        if self.teacher:
+            fabric.to_device(self.teacher)
         self.step = 0
         self.history: tuple[Score, ...] = ()
         if not task.resume:
@@ -131,6 +136,7 @@ class Run:
             step=self.step,
             history=self.history,
             init_sha256=self.init_sha256,
+            teacher_sha256=self.teacher_sha256,
             precision=self.task.precision,
             accelerator=accelerator(),
             devices=self.fabric.world_size,
@@ -147,7 +153,7 @@ class Run:
         """
         tensors, card = load_tensors(self.checkpoint)
         asked = self.card()
-        for field in ("spec", "recipe", "data_sha256", "init_sha256", "precision"):
+        for field in ("spec", "recipe", "data_sha256", "init_sha256", "teacher_sha256", "precision"):
             found, wanted = getattr(card, field), getattr(asked, field)
             if found != wanted:
                 raise HwsrError(
@@ -215,13 +221,13 @@ class Run:
         mixed = self.task.precision is FloatPrecision.MIXED and mode is Mode.FLOAT
         with torch.autocast(lr.device.type, torch.bfloat16, enabled=mixed):
             output = self.module(lr)
-        loss = functional.l1_loss(output.float(), hr)
-        mean = self._mean(loss.detach().clone())
+        error = loss(output.float(), hr, teach(self.teacher, lr) if self.teacher else None)
+        mean = self._mean(error.detach().clone())
         if not isfinite(mean):
             kept = f"; {self.checkpoint} stays as last saved" if self.checkpoint.exists() else ""
             raise HwsrError(f"the loss is not finite at step {self.step}{kept}; train with a lower rate")
         self.optimizers.zero_grad()
-        self.fabric.backward(loss)
+        self.fabric.backward(error)
         self.optimizers.step(rate)
         return mean
 

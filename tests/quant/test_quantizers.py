@@ -1,7 +1,7 @@
 import torch
 
 from hwsr.quant import build, calibrate, set_quantized
-from hwsr.quant.quantizers import FactorQuant, TernaryWeight, TernaryQuant
+from hwsr.quant.quantizers import FactorQuant, TernaryQuant, TernaryWeight
 from hwsr.quant.spconv import SPConv
 from hwsr.spec import parse_spec
 

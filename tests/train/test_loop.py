@@ -19,6 +19,8 @@ from hwsr.data.images import Uint8Image, read_image, write_png
 from hwsr.data.metrics import psnr_y
 from hwsr.data.patches import PatchSampler
 from hwsr.errors import HwsrError
+from hwsr.quant import build
+from hwsr.quant.bits import weight_layers
 from hwsr.spec import ModelSpec, parse_spec
 from hwsr.train.checkpoint import load_network, load_tensors
 from hwsr.train.loop import Interrupted, train
@@ -29,7 +31,9 @@ from hwsr.train.validation import validate
 INT8 = parse_spec("bl x2 n4 g0 b1 anchor direct int8")
 TERNARY = parse_spec("ST-bl x2 n4 g0 b1 noca anchor direct")
 FLOAT = parse_spec("bl x3 n4 g1 b1 noca")
+GROUPED = parse_spec("ST-blm1 x2 n4 g0 b1 noca anchor direct")
 TINY = Recipe((Stage(Mode.FLOAT, 6, 2e-3), Stage(Mode.QUANTIZED, 5, 1e-3)), batch=2, patch=8, seed=3)
+THREE = replace(TINY, stages=(Stage(Mode.FLOAT, 4, 2e-3), Stage(Mode.QUANTIZED, 4, 2e-3), Stage(Mode.FROZEN, 4, 1e-3)))
 TINY_FLOAT = Recipe((Stage(Mode.FLOAT, 9, 2e-3),), batch=2, patch=8)
 TINY_MUON = replace(TINY, method=Method.MUON)
 
@@ -70,6 +74,7 @@ def stopped(tmp_path: Path, photographs: Path, signal_after: Callable[[int, sign
         (INT8, TINY, (2, 6, 8)),
         (TERNARY, TINY, (4, 7, 10)),
         (TERNARY, TINY_MUON, (4, 7, 10)),
+        (TERNARY, replace(THREE, method=Method.MUON), (6, 8, 10)),
         (FLOAT, TINY_FLOAT, (1, 2, 7)),
     ],
 )
@@ -95,6 +100,25 @@ def test_three_interruptions_change_no_bit(
     train(spec, recipe, out, photographs, resume=True, every=4, console=quiet())
     for name in ("model.safetensors", "model.json", "checkpoint.safetensors", "checkpoint.json"):
         assert (out / name).read_bytes() == (whole.parent / name).read_bytes()
+
+
+@pytest.mark.parametrize("spec", [TERNARY, GROUPED])
+def test_frozen_ternary_weights_keep_every_bit_while_all_else_is_tuned(
+    tmp_path: Path, photographs: Path, spec: ModelSpec
+) -> None:
+    recipe = replace(THREE, method=Method.MUON)
+    quantized = replace(recipe, stages=recipe.stages[:2])
+    before, after = (
+        load_tensors(train(spec, each, tmp_path / str(each.steps), photographs, console=quiet()))[0]
+        for each in (quantized, recipe)
+    )
+    ternary = {f"{name}.weight" for name, conv in weight_layers(build(spec)).items()}
+    assert len(ternary) > 6 and any(name.endswith("second.weight") for name in ternary)
+    kept = {name for name, tensor in before.items() if torch.equal(tensor, after[name])}
+    assert ternary <= kept
+    assert not any(name.endswith((".factor", ".bias")) for name in kept)
+    # A range learns from what it cuts off, which some of this network's cut nothing off.
+    assert not all(name in kept for name in before if name.endswith("scaling_impl.value"))
 
 
 def test_resuming_a_finished_run_changes_nothing(tmp_path: Path, photographs: Path) -> None:
@@ -222,7 +246,8 @@ def test_unwritable_output_and_unfitting_stages_fail_before_any_work(tmp_path: P
     (tmp_path / "file").write_text("")
     with pytest.raises(HwsrError, match=r"cannot write .*; choose another output folder"):
         train(INT8, TINY, tmp_path / "file", photographs, console=quiet())
-    for spec, recipe in [(FLOAT, TINY), (INT8, TINY_FLOAT), (INT8, replace(TINY, stages=TINY.stages[::-1]))]:
+    unfitting = [(FLOAT, TINY), (INT8, TINY_FLOAT), (INT8, replace(TINY, stages=TINY.stages[::-1])), (INT8, THREE)]
+    for spec, recipe in [*unfitting, (TERNARY, replace(THREE, stages=(THREE.stages[2], THREE.stages[1])))]:
         with pytest.raises(HwsrError, match="cannot be trained in the stages"):
             train(spec, recipe, tmp_path / "out", photographs, console=quiet())
     assert not (tmp_path / "out").exists()

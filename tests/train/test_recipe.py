@@ -1,5 +1,7 @@
 """Recipes and the one-cycle learning rate."""
 
+from collections.abc import Callable
+
 import pytest
 
 from hwsr.errors import HwsrError
@@ -29,12 +31,30 @@ def test_rate_rises_once_and_falls_to_nearly_zero(steps: int) -> None:
 
 
 @pytest.mark.parametrize("precision", list(Precision))
-@pytest.mark.parametrize("steps", [2, 3, 1000])
+@pytest.mark.parametrize("steps", [3, 4, 1000])
 def test_default_recipes_warm_up_in_float(precision: Precision, steps: int) -> None:
     recipe = default_recipe(precision, steps, seed=5)
     assert recipe.steps == steps and recipe.seed == 5
-    quantized = [] if precision is Precision.FLOAT else [Mode.QUANTIZED]
-    assert [stage.mode for stage in recipe.stages] == [Mode.FLOAT, *quantized]
+    assert [stage.mode for stage in recipe.stages] == modes(precision)
+
+
+def modes(precision: Precision) -> list[Mode]:
+    """The stages that a network of a precision goes through."""
+    match precision:
+        case Precision.FLOAT:
+            return [Mode.FLOAT]
+        case Precision.TERNARY:
+            return [Mode.FLOAT, Mode.QUANTIZED, Mode.FROZEN]
+        case _:
+            return [Mode.FLOAT, Mode.QUANTIZED]
+
+
+@pytest.mark.parametrize("make", [default_recipe, source_recipe])
+def test_every_stage_gets_a_step_and_steps_follow_the_shares(make: Callable[..., Recipe]) -> None:
+    assert [stage.steps for stage in make(Precision.TERNARY, 2000).stages] == [700, 1000, 300]
+    assert [stage.steps for stage in make(Precision.TERNARY, 3).stages] == [1, 1, 1]
+    with pytest.raises(HwsrError, match="2 training steps are too few; give at least 3"):
+        make(Precision.TERNARY, 2)
 
 
 def test_stages_start_where_the_one_before_ends() -> None:
@@ -74,7 +94,7 @@ def test_the_source_retrains_8_bit_networks_for_5_epochs_more(steps: int | None)
 
 
 @pytest.mark.parametrize("precision", list(Precision))
-@pytest.mark.parametrize("steps", [2, 30])
+@pytest.mark.parametrize("steps", [3, 30])
 def test_fewer_steps_keep_the_halving(precision: Precision, steps: int) -> None:
     recipe = source_recipe(precision, steps)
     assert recipe.steps == steps

@@ -1,0 +1,41 @@
+"""Distillation: a trained network, the teacher, shows what to make of each patch beside what the original is."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from hwsr.errors import HwsrError
+from hwsr.spec import Spec
+from hwsr.train.checkpoint import load_network, load_tensors, model_file
+from hwsr.zoo.network import Network
+
+# The teacher's share of the loss. With equal shares every output between teacher and original costs the same, so what
+# is punished is to be worse than the teacher, and the teacher's own errors are not taught.
+TEACHER_SHARE = 0.5
+
+
+def load_teacher(model: Path, spec: Spec) -> tuple[Network, str]:
+    """The network of a model in eval mode, and that model's digest.
+
+    Raises HwsrError when it cannot be read, or does not make the images that a network of `spec` makes.
+    """
+    teacher, digest = load_network(model), load_tensors(model_file(model))[1].tensors_sha256
+    found, wanted = (f"x{each.scale} of {each.channels} image channels" for each in (teacher.spec, spec))
+    if found != wanted:
+        raise HwsrError(f"{model}: a teacher of {found} for a network of {wanted}; choose one of the same kind")
+    return teacher, digest
+
+
+def teach(teacher: Network, lr: Tensor) -> Tensor:
+    """What the teacher makes of patches (N, C, H, W): (N, C, sH, sW), a constant to the student's gradients."""
+    with torch.no_grad():
+        made: Tensor = teacher(lr)
+    return made
+
+
+def loss(output: Tensor, hr: Tensor, taught: Tensor | None = None) -> Tensor:
+    """The mean absolute error to the originals, or TEACHER_SHARE of it to what was `taught` in its place."""
+    to_original = functional.l1_loss(output, hr)
+    return to_original if taught is None else to_original.lerp(functional.l1_loss(output, taught), TEACHER_SHARE)
