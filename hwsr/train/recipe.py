@@ -97,8 +97,8 @@ _WARM_UP = {
     Precision.FLOAT: (1.0, 1.0),
     Precision.INT8: (0.75, 0.25),
     Precision.INT8_PER_TENSOR: (0.75, 0.25),
-    Precision.LOW_BITS: (0.5, 0.5),
     Precision.TERNARY: (0.35, 1.0),
+    Precision.LOW_BITS: (0.5, 0.5),
 }
 DEFAULT_STEPS, DEFAULT_RATE = 2000, 2e-3
 
@@ -130,8 +130,8 @@ _SOURCE_EPOCHS = {
     Precision.FLOAT: (300, 0),
     Precision.INT8: (300, 5),
     Precision.INT8_PER_TENSOR: (300, 5),
-    Precision.LOW_BITS: (300, 5),
     Precision.TERNARY: (105, 195),
+    Precision.LOW_BITS: (300, 5),
 }
 
 
