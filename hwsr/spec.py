@@ -41,8 +41,8 @@ class Precision(StrEnum):
     FLOAT = "float"
     INT8 = "int8"
     INT8_PER_TENSOR = "int8t"
-    LOW_BITS = "low bits"
     TERNARY = "ternary"
+    LOW_BITS = "low bits"
 
 
 # Integers on power-of-two grids throughout.

@@ -72,7 +72,7 @@ def export_qonnx(network: Network, path: Path, frame: tuple[int, int] = DEFAULT_
     Raises HwsrError for a float network, and when the file cannot be written.
     """
     if network.spec.precision is Precision.FLOAT:
-        raise HwsrError(f"'{network.spec}' is a float network; export one with int8 or ST- in its spec")
+        raise HwsrError(f"'{network.spec}' is a float network; export one with int8, wNaN or ST- in its spec")
     area = frame[0] * frame[1]
     if network.spec.attention and abs(reciprocal(area) * area - 1) > MEAN_ERROR:
         raise HwsrError(

@@ -134,16 +134,14 @@ def _check_names(bits: Bits, known: list[str]) -> None:
 
 
 def _reads(network: nn.Module, layers: Mapping[str, nn.Module], channels: int) -> dict[str, _Reads]:
-    """What every layer reads: of several inputs the widest."""
+    """What every layer reads: of several inputs what holds them all."""
     found: dict[str, _Reads] = {}
 
     def observe(layer: nn.Module, inputs: tuple[Any, ...]) -> None:
         x, name = inputs[0], names[layer]
         bits, signed = (int(x.bit_width), bool(x.signed)) if isinstance(x, IntQuantTensor) else (None, True)
         read = _Reads(bits, signed, pooled=tuple(value(x).shape[2:]) == (1, 1))
-        before = found.get(name, read)
-        widest = None if None in (before.bits, read.bits) else max(before.bits or 0, read.bits or 0)
-        found[name] = _Reads(widest, before.signed or read.signed, read.pooled)
+        found[name] = _holding(found[name], read) if name in found else read
 
     names = {layer: name for name, layer in layers.items()}
     hooks = [layer.register_forward_pre_hook(observe) for layer in layers.values()]
@@ -154,9 +152,18 @@ def _reads(network: nn.Module, layers: Mapping[str, nn.Module], channels: int) -
     return found
 
 
+def _holding(a: _Reads, b: _Reads) -> _Reads:
+    """The type of both: unsigned integers need a bit more where the others have a sign."""
+    if a.bits is None or b.bits is None:
+        return replace(a, bits=None, signed=True)
+    signed = a.signed or b.signed
+    bits = max(bits + (signed and not own) for bits, own in ((a.bits, a.signed), (b.bits, b.signed)))
+    return replace(a, bits=bits, signed=signed)
+
+
 def _narrowed(conv: QuantConv2d, read: _Reads, bits: int) -> _Reads:
     """Let a convolution read `bits` where its input is wider."""
-    if not isinstance(conv, Conv) or bits >= (read.bits or 8):
+    if not isinstance(conv, Conv) or bits >= min(read.bits or 8, 8):
         return read
     # An unsigned grid through a ReLU, which leaves what it reads there as it is.
     if read.signed:

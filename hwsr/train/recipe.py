@@ -105,8 +105,8 @@ _STAGES: dict[Precision, dict[Mode, tuple[float, float]]] = {
     Precision.FLOAT: {Mode.FLOAT: (1.0, 1.0)},
     Precision.INT8: _INT8,
     Precision.INT8_PER_TENSOR: _INT8,
-    Precision.LOW_BITS: {Mode.FLOAT: (0.5, 1.0), Mode.QUANTIZED: (0.5, 0.5)},
     Precision.TERNARY: {Mode.FLOAT: (0.35, 1.0), Mode.QUANTIZED: (0.5, 1.0), Mode.FROZEN: (0.15, 0.5)},
+    Precision.LOW_BITS: {Mode.FLOAT: (0.5, 1.0), Mode.QUANTIZED: (0.5, 0.5)},
 }
 DEFAULT_STEPS, DEFAULT_RATE = 2000, 2e-3
 
@@ -138,8 +138,8 @@ _SOURCE_EPOCHS = {
     Precision.FLOAT: {Mode.FLOAT: 300},
     Precision.INT8: _SOURCE_INT8,
     Precision.INT8_PER_TENSOR: _SOURCE_INT8,
-    Precision.LOW_BITS: _SOURCE_INT8,
     Precision.TERNARY: {Mode.FLOAT: 105, Mode.QUANTIZED: 150, Mode.FROZEN: 45},
+    Precision.LOW_BITS: _SOURCE_INT8,
 }
 
 

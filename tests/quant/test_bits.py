@@ -3,10 +3,13 @@
 import pytest
 import torch
 from brevitas.nn import QuantIdentity, QuantReLU
+from torch import Tensor, nn
 
+from hwsr.bits import Bits
 from hwsr.errors import HwsrError
 from hwsr.quant import build
-from hwsr.quant.bits import activation_bits, activation_layers, read_bits, weight_bits, weight_layers
+from hwsr.quant.bits import activation_bits, activation_layers, apply_bits, read_bits, weight_bits, weight_layers
+from hwsr.quant.layers import Int8Layers
 from hwsr.spec import parse_spec
 
 NET = "bl x2 n8 g0 b2 noca direct"
@@ -74,3 +77,23 @@ def test_what_cannot_be_is_named(words: str, named: str) -> None:
 def test_a_part_of_a_tensor_has_no_bounded_sums() -> None:
     with pytest.raises(HwsrError, match="leave accN out"):
         build(parse_spec("bls2 x2 n8 g0 b1 noca int8 acc20"))
+
+
+class Twice(nn.Module):
+    """One convolution on what a ReLU makes and on what has a sign."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers = Int8Layers()
+        self.act, self.grid, self.conv = layers.relu(), layers.requantize(), layers.conv(3, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(self.act(x)) + self.conv(self.grid(x))
+
+
+def test_a_bound_holds_for_inputs_of_both_kinds() -> None:
+    network = Twice()
+    apply_bits(network, Bits(accumulator=16), per_channel=True, channels=3)
+    bound = network.conv.weight_quant.tensor_quant.bound
+    # uint8 and int8 fit 9 bits with a sign: sizes up to 256; an eighth of the range is the bias's.
+    assert (bound.limit, bound.together) == ((2**15 - 1 - 2**12) // 256, True)
