@@ -1,9 +1,7 @@
-"""Memories by shape, and the devices."""
+"""Memories by shape."""
 
 import pytest
 
-from hwsr.errors import HwsrError
-from hwsr.estimate.devices import devices, find_device
 from hwsr.estimate.resources import Resources, bram18, fifo, memory, shift_register
 
 
@@ -24,18 +22,3 @@ def test_small_memories_are_luts() -> None:
 
 def test_resources_add_up() -> None:
     assert Resources(1, 2, 3, 4, 5) + Resources(10, 20, 30, 40, 50) == Resources(11, 22, 33, 44, 55)
-
-
-def test_devices_are_found_by_part_and_board() -> None:
-    for device in devices():
-        assert find_device(device.part) == find_device(device.board) == device
-        assert device.source
-        assert min(device.lut, device.ff, device.dsp, device.bram18, device.clock_mhz) > 0
-    assert find_device("xczu9eg-ffvb1156-2-e").board == "ZCU102"
-    assert find_device("pynq z2").part == "xc7z020"
-    assert len({device.part for device in devices()}) == len(devices())
-
-
-def test_unknown_device_is_named() -> None:
-    with pytest.raises(HwsrError, match=r"unknown device 'xc2064'.*KV260"):
-        find_device("xc2064")
