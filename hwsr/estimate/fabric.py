@@ -1,0 +1,92 @@
+"""How fast a part's multipliers and adders are, as far as HLS plans with it, and how it cuts them into cycles."""
+
+import re
+from dataclasses import dataclass
+from math import ceil
+from typing import Literal
+
+Backend = Literal["vitis", "vivado"]
+
+# The share of a clock period that the tool plans with: Vivado HLS keeps 12.5 % back, Vitis HLS 27 %.
+USABLE = {"vivado": 0.875, "vitis": 0.73}
+# Nanoseconds into a cycle at which a memory's word is there.
+MEMORY_NS = 1.2
+
+
+@dataclass(frozen=True)
+class Fabric:
+    """multiply_ns: one DSP's product; add_ns: a 16-bit sum in carry logic."""
+
+    multiply_ns: float
+    add_ns: float
+
+
+ULTRASCALE_PLUS = Fabric(3.2, 1.0)
+ULTRASCALE = Fabric(3.6, 1.2)
+VIRTEX7 = Fabric(4.8, 1.7)
+ARTIX7 = Fabric(5.8, 2.1)
+
+_FABRICS = (
+    (r"xc7(k|v|z0(30|35|45)|z100)", VIRTEX7),
+    (r"xc7", ARTIX7),
+    (r"xc(ku|vu)\d+p|xczu|xck\d|xcu\d|xcv[cmph]", ULTRASCALE_PLUS),
+    (r"xc(ku|vu)", ULTRASCALE),
+)
+
+
+def fabric_of(part: str) -> Fabric:
+    """The fabric of an AMD part number; UltraScale+ where the number says nothing."""
+    for pattern, fabric in _FABRICS:
+        if re.match(pattern, part.lower()):
+            return fabric
+    return ULTRASCALE_PLUS
+
+
+def dsps(a_bits: int, b_bits: int) -> int:
+    """DSP slices of one multiplier: 18 x 27 bits each."""
+    small, big = sorted((a_bits, b_bits))
+    return ceil(small / 18) * ceil(big / 27)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """A fabric under a tool's clock of `clock_ns`."""
+
+    fabric: Fabric
+    backend: Backend
+    clock_ns: float
+
+    @property
+    def usable(self) -> float:
+        """Nanoseconds of a cycle that HLS fills."""
+        return self.clock_ns * USABLE[self.backend]
+
+    def multiply_ns(self, a_bits: int, b_bits: int) -> float:
+        """A product of several DSPs runs through them one after the other."""
+        return self.fabric.multiply_ns * (1 + 0.6 * (dsps(a_bits, b_bits) - 1))
+
+    def multiply_stages(self, a_bits: int, b_bits: int) -> int:
+        """Cycles of a multiplier: one where it fits into a cycle, else registers in front of every part of it."""
+        slices = self.multiply_ns(a_bits, b_bits) / self.usable
+        return 1 if slices <= 1 else ceil(slices) + 1
+
+    def adder_levels(self) -> float:
+        """Levels of an adder tree in a cycle, at least one."""
+        return max(self.usable / self.fabric.add_ns, 1.0)
+
+    def accumulate_depth(self, a_bits: int, b_bits: int, terms: int) -> int:
+        """Cycles from a weight's address to the sum: the ROM, the product, and a tree over `terms` and the sum."""
+        cycle, at = 1, MEMORY_NS
+        stages, delay = self.multiply_stages(a_bits, b_bits), self.multiply_ns(a_bits, b_bits)
+        if stages > 1:
+            cycle, at = cycle + stages, self.usable
+        elif at + delay <= self.usable:
+            at += delay
+        else:
+            cycle, at = cycle + 1, delay
+        for _ in range(max(terms.bit_length() - 1, 1)):
+            if at + self.fabric.add_ns <= self.usable:
+                at += self.fabric.add_ns
+            else:
+                cycle, at = cycle + 1, self.fabric.add_ns
+        return cycle + 1

@@ -1,0 +1,209 @@
+"""Laws of the kernels that multiply by weights: convolutions and dense layers, unrolled or folded."""
+
+from math import ceil
+
+from hwsr.estimate.fabric import dsps
+from hwsr.estimate.kernel import Kernel
+from hwsr.estimate.law import Law, law
+from hwsr.estimate.memories import FIFO_SRL_BITS, INDEX_ROM_BITS, bram18, rom_bram18
+from hwsr.estimate.products import LUT_PRODUCT_BITS, Products
+
+# Above this clock period the line buffer's rows are shifted as fast for many channels as for one.
+SLOW_CLOCK_NS = 10.0
+# Vitis HLS before this version, the first that hls4ml supports, schedules its kernels worse.
+FIRST_SUPPORTED_VITIS = (2021, 1)
+
+
+def products_of(kernel: Kernel) -> Products:
+    assert kernel.products is not None, f"a {kernel.kind} has weights"
+    return kernel.products
+
+
+def cycles(kernel: Kernel) -> dict[str, Law]:
+    if kernel.kind == "dense":
+        return _dense_cycles(kernel)
+    latency = _folded_conv_cycles(kernel) if kernel.folded else _unrolled_conv_cycles(kernel)
+    return {"latency_max": latency, "interval_max": latency}
+
+
+def _depth(kernel: Kernel) -> int:
+    """Cycles from the first weight to the last sum of a folded kernel."""
+    terms = max(kernel.multipliers // kernel.out_channels, 1) if kernel.folded else kernel.inputs // kernel.channels
+    return kernel.timing.accumulate_depth(kernel.x_bits, kernel.w_bits, terms)
+
+
+def _folded_conv_cycles(kernel: Kernel) -> Law:
+    """Every pixel waits for a loop of `reuse_factor` steps, which is not pipelined over the pixels."""
+    pixels = kernel.words or 0
+    loop = kernel.reuse_factor + _depth(kernel) - 2
+    return law(pixels * loop, ("cycles around the loop of a pixel", pixels, 5))
+
+
+def _unrolled_conv_cycles(kernel: Kernel) -> Law:
+    """A pixel a cycle, or every `reuse_factor` cycles; Vitis also needs cycles to shift the rows of the line buffer,
+    of which only the channels lie in memories of their own.
+    """
+    pixels, fill = kernel.words or 0, ("cycles to fill a convolution", 1, 3)
+    rows = kernel.window[0] - 1
+    if kernel.kind == "depthwise":
+        return law(pixels * min(kernel.reuse_factor, _depth(kernel) - 1), fill)
+    if kernel.backend == "vivado" or rows == 0:
+        return law(pixels * kernel.reuse_factor, fill)
+    if kernel.reuse_factor > 1:
+        return law(pixels * max(kernel.reuse_factor, 1 + rows), fill)
+    early = ("cycles to shift a row, early Vitis", rows * pixels * (kernel.version < FIRST_SUPPORTED_VITIS), 0)
+    if kernel.channels == 1 or kernel.clock_ns >= SLOW_CLOCK_NS:
+        return law(pixels, ("cycles to shift a row of one channel", rows * pixels, 0.5), early, fill)
+    return law(0, ("cycles to shift a row of channels", rows * pixels, 1.5), early, fill)
+
+
+def _dense_cycles(kernel: Kernel) -> dict[str, Law]:
+    if kernel.folded:
+        loop = kernel.reuse_factor + _depth(kernel) - 2
+        latency = law(loop, (f"cycles around a dense loop, {kernel.backend}", 1, 2))
+        return {"latency_max": latency, "interval_max": law(kernel.reuse_factor) if kernel.backend == "vitis" else latency}
+    words = kernel.words or 1
+    depth = max(_tree_cycles(kernel), kernel.reuse_factor if kernel.reuse_factor > 1 else 0)
+    early = kernel.backend == "vitis" and kernel.version < FIRST_SUPPORTED_VITIS
+    serial = kernel.inputs * (kernel.out_channels + 1) + kernel.out_channels if early else 0
+    latency = law(
+        depth + words - 1,
+        ("cycles to fill a dense layer", int(depth > 0), 0),
+        ("cycles of a product, early Vitis", serial, 0),
+    )
+    return {"latency_max": latency, "interval_max": latency}
+
+
+def _tree_cycles(kernel: Kernel) -> int:
+    """Registers on the way through a product and the adder tree of an unrolled layer; none where it fits a cycle."""
+    timing = kernel.timing
+    product = timing.multiply_ns(kernel.x_bits, kernel.w_bits) if uses_dsp(kernel) else 0
+    return int((product + kernel.inputs.bit_length() * timing.fabric.add_ns) / timing.usable)
+
+
+def uses_dsp(kernel: Kernel) -> bool:
+    """Small products stay in LUTs; those of ternary weights are no products at all."""
+    return kernel.w_bits > 2 and kernel.x_bits + kernel.w_bits > LUT_PRODUCT_BITS
+
+
+def _constant_bits(kernel: Kernel) -> int:
+    """Bits of an unrolled layer's constants, as HLS trims them."""
+    return max(min(kernel.w_bits, products_of(kernel).magnitude_bits + 1), 1)
+
+
+def _top_weight_bits(kernel: Kernel) -> int:
+    """The weights of a step lie side by side in one ROM word, whose top bits HLS trims to those in use."""
+    in_use = products_of(kernel).magnitude_bits + 1
+    return min(kernel.w_bits, in_use) if kernel.w_bits > 2 else kernel.w_bits
+
+
+def dsp(kernel: Kernel) -> Law:
+    if not uses_dsp(kernel):
+        return law()
+    products = products_of(kernel)
+    if kernel.folded:
+        top = dsps(kernel.x_bits, max(_top_weight_bits(kernel), 1))
+        return law((kernel.multipliers - 1) * dsps(kernel.x_bits, kernel.w_bits) + top)
+    each = dsps(kernel.x_bits, _constant_bits(kernel))
+    if kernel.reuse_factor > 1 and kernel.kind != "depthwise":
+        # The kernel allows as many multipliers as nonzero weights over the reuse factor.
+        return law(ceil(products.nonzero / kernel.reuse_factor) * each)
+    return law(products.hard * each)
+
+
+def lut(kernel: Kernel) -> Law:
+    name = "dense" if kernel.kind == "dense" else "conv"
+    if kernel.folded:
+        return _folded_lut(kernel, name)
+    products = products_of(kernel)
+    in_dsp = uses_dsp(kernel)
+    hard = products.hard if in_dsp else 0
+    digits = products.digits - (products.hard_digits if in_dsp else 0) - (products.nonzero - hard)
+    shared = products.nonzero * kernel.x_bits if kernel.reuse_factor > 1 else 0
+    return law(
+        0,
+        (f"LUTs of control, {name}", 1, 1000 if name == "conv" else 200),
+        ("LUTs of an adder's bit", products.nonzero * _sum_bits(kernel), 1),
+        ("LUTs of a shifted adder's bit", max(digits, 0) * (kernel.x_bits + _constant_bits(kernel)), 1),
+        ("LUTs to share a product's bit", shared, 1),
+        ("LUTs of a shift register", kernel.shift_registers, 1),
+    )
+
+
+def _sum_bits(kernel: Kernel) -> int:
+    """Bits of the sums of an unrolled layer: no more than its products can fill."""
+    grown = kernel.x_bits + products_of(kernel).magnitude_bits + max(kernel.inputs, 1).bit_length() // 2
+    return min(kernel.acc_bits, grown)
+
+
+def _folded_lut(kernel: Kernel, name: str) -> Law:
+    choices = ceil(kernel.inputs / kernel.reuse_factor) * kernel.window_bits
+    indexed = kernel.out_channels * kernel.acc_bits if kernel.reuse_factor > kernel.inputs else 0
+    kind = "conv, vivado" if (name, kernel.backend) == ("conv", "vivado") else "others"
+    return law(
+        0,
+        (f"LUTs of control, folded {name}", 1, 1000 if name == "conv" else 200),
+        ("LUTs of an accumulator's bit", kernel.multipliers * kernel.acc_bits, 1.5),
+        ("LUTs of an indexed accumulator's bit", indexed, 3),
+        ("LUTs to hold an input's bit", kernel.window_bits if kind == "others" else 0, 2),
+        ("LUTs to choose an input's bit", choices, 0.25),
+        ("LUTs of a shift register", kernel.shift_registers, 1),
+        ("LUTs of a small product's bit", 0 if uses_dsp(kernel) else _product_bits(kernel) * kernel.multipliers, 1),
+    )
+
+
+def _product_bits(kernel: Kernel) -> int:
+    return kernel.x_bits * kernel.w_bits if kernel.w_bits > 2 else kernel.x_bits
+
+
+def ff(kernel: Kernel) -> Law:
+    stages = kernel.timing.multiply_stages(kernel.x_bits, _constant_bits(kernel)) if uses_dsp(kernel) else 1
+    name = "dense" if kernel.kind == "dense" else "conv"
+    if kernel.folded:
+        stages = kernel.timing.multiply_stages(kernel.x_bits, kernel.w_bits) if uses_dsp(kernel) else 1
+        width = kernel.x_bits + kernel.w_bits
+        return law(
+            0,
+            (f"FFs of control, folded {name}", 1, 500 if name == "conv" else 100),
+            (f"FFs of an input's bit, folded {name}", kernel.window_bits, 2),
+            ("FFs of an accumulator's bit", kernel.out_channels * kernel.acc_bits, 2),
+            ("FFs of a multiplier's stage", kernel.multipliers * width * (stages - 1), 1),
+        )
+    products = products_of(kernel)
+    hard = products.hard if uses_dsp(kernel) else 0
+    piped = hard * (kernel.x_bits + kernel.w_bits) * stages if stages > 1 else 0
+    shared = kernel.reuse_factor > 1 and kernel.kind != "depthwise"
+    if name == "dense" and _tree_cycles(kernel) == 0:
+        return law(3)
+    tree = products.nonzero * _sum_bits(kernel) / 2 ** min(kernel.timing.adder_levels(), 30)
+    return law(
+        0,
+        (f"FFs of control, {name}", 1, 200 if name == "conv" else 50),
+        (f"FFs of an input's bit, {name}", kernel.window_bits, 2),
+        ("FFs of a constant multiplier's stage", 0 if shared else piped, 1),
+        ("FFs of a shared product", products.nonzero * (kernel.x_bits + kernel.w_bits) if shared else 0, 1),
+        ("FFs of a tree's bit", 0 if shared else tree, 1),
+    )
+
+
+def bram(kernel: Kernel) -> Law:
+    fifos = 0
+    if kernel.encoded and (kernel.out_words or 0) * kernel.x_bits > FIFO_SRL_BITS:
+        fifos = kernel.inputs * bram18(kernel.out_words or 1, kernel.x_bits)
+    if not kernel.folded:
+        return law(fifos)
+    width = (kernel.multipliers - 1) * kernel.w_bits + _top_weight_bits(kernel)
+    index_bits = (kernel.out_channels - 1).bit_length() if kernel.reuse_factor > kernel.inputs else 0
+    index = bram18(kernel.reuse_factor, index_bits) if kernel.reuse_factor * index_bits > INDEX_ROM_BITS else 0
+    return law(rom_bram18(kernel.reuse_factor, width) + index + fifos)
+
+
+def laws(kernel: Kernel) -> dict[str, Law]:
+    """Every figure's law."""
+    return cycles(kernel) | {
+        "dsp": dsp(kernel),
+        "lut": lut(kernel),
+        "ff": ff(kernel),
+        "bram18": bram(kernel),
+        "uram": law(),
+    }
