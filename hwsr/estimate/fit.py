@@ -29,6 +29,8 @@ from hwsr.files import write_text
 FLOOR = {"latency_max": 4, "interval_max": 4, "dsp": 4, "lut": 50, "ff": 50, "bram18": 4, "uram": 4}
 # Weight of the priors, in reports: schedules are exact, what logic is counted for is not.
 SHRINKAGE = {"latency_max": 0.02, "interval_max": 0.02, "dsp": 1, "lut": 4, "ff": 4, "bram18": 1, "uram": 1}
+# A schedule's coefficients are whole cycles, or halves and quarters where several rows share them.
+STEP = {"latency_max": 0.25, "interval_max": 0.25}
 # Relative errors below this weigh no more, in the reweighting that makes least squares least absolute errors.
 SHARPNESS = 0.003
 ROUNDS = 40
@@ -118,6 +120,8 @@ def fit(found: Sequence[Sample], figure: str) -> dict[str, float]:
         )
         if np.allclose(coefficients, before, rtol=1e-6, atol=1e-9):
             break
+    if step := STEP.get(figure):
+        coefficients = np.round(coefficients / step) * step
     return dict(zip(names, coefficients.tolist(), strict=True))
 
 

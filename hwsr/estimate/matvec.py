@@ -43,10 +43,11 @@ def _unrolled_conv_cycles(kernel: Kernel) -> Law:
     """A pixel a cycle, or every `reuse_factor` cycles; Vitis also needs cycles to shift the rows of the line buffer,
     of which only the channels lie in memories of their own.
     """
-    pixels, fill = kernel.words or 0, ("cycles to fill a convolution", 1, 3)
+    pixels = kernel.words or 0
+    fill = ("cycles to fill a convolution", int(pixels > 1), 3)
     rows = kernel.window[0] - 1
     if kernel.kind == "depthwise":
-        return law(pixels * min(kernel.reuse_factor, _depth(kernel) - 1), fill)
+        return law(pixels * min(kernel.reuse_factor, _depth(kernel) - 1) + 2)
     if kernel.backend == "vivado" or rows == 0:
         return law(pixels * kernel.reuse_factor, fill)
     if kernel.reuse_factor > 1:
@@ -148,12 +149,15 @@ def _folded_lut(kernel: Kernel, name: str) -> Law:
         ("LUTs to hold an input's bit", kernel.window_bits if kind == "others" else 0, 2),
         ("LUTs to choose an input's bit", choices, 0.25),
         ("LUTs of a shift register", kernel.shift_registers, 1),
-        ("LUTs of a small product's bit", 0 if uses_dsp(kernel) else _product_bits(kernel) * kernel.multipliers, 1),
+        ("LUTs of a small product's bit", small_product_bits(kernel), 1),
     )
 
 
-def _product_bits(kernel: Kernel) -> int:
-    return kernel.x_bits * kernel.w_bits if kernel.w_bits > 2 else kernel.x_bits
+def small_product_bits(kernel: Kernel) -> int:
+    """Bits of the partial products of a folded kernel's multipliers outside DSPs; a ternary weight only selects."""
+    if uses_dsp(kernel):
+        return 0
+    return kernel.multipliers * kernel.x_bits * (kernel.w_bits if kernel.w_bits > 2 else 1)
 
 
 def ff(kernel: Kernel) -> Law:

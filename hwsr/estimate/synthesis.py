@@ -9,6 +9,7 @@ scatter; how often they hold the truth is not measured.
 from collections.abc import Mapping
 
 from hwsr.estimate.kernel import Kernel
+from hwsr.estimate.matvec import small_product_bits
 from hwsr.estimate.model import Prediction, family
 
 # Of csynth's figure: estimate, low and high. csynth counts every sum in full and forgets what logic is shared.
@@ -27,7 +28,7 @@ def after_synthesis(kernel: Kernel, csynth: Mapping[str, Prediction]) -> dict[st
     """LUTs, flip-flops, DSPs and memories after synthesis, by name, from the predictions of csynth's report."""
     kept = {name: csynth[name] for name in ("dsp", "uram")}
     if family(kernel) == "folded":
-        return {**_folded(kernel), **kept, "bram18": _bram18(kernel, csynth["bram18"])}
+        return {**_folded(kernel, csynth), **kept, "bram18": _bram18(kernel, csynth["bram18"])}
     shares = _OF_CSYNTH[family(kernel)]
     return {**{name: _share(csynth[name], shares[name]) for name in shares}, **kept, "bram18": csynth["bram18"]}
 
@@ -37,12 +38,14 @@ def _share(csynth: Prediction, share: tuple[float, float, float]) -> Prediction:
     return Prediction(value, low, high)
 
 
-def _folded(kernel: Kernel) -> dict[str, Prediction]:
-    lines = kernel.shift_registers
+def _folded(kernel: Kernel, csynth: Mapping[str, Prediction]) -> dict[str, Prediction]:
+    """No more than csynth counts."""
+    logic = kernel.shift_registers + small_product_bits(kernel)
     found = {}
     for name, (control, window, accumulator) in _FOLDED.items():
         value = control + window * kernel.window_bits + accumulator * kernel.multipliers * kernel.acc_bits
-        value += lines if name == "lut" else 0
+        value += logic if name == "lut" else 0
+        value = min(value, csynth[name].value)
         low, high = _FOLDED_RANGE[name]
         found[name] = Prediction(round(value), round(value * low), round(value * high))
     return found
