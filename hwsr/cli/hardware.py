@@ -130,6 +130,8 @@ def estimate_layers(
     write_figures(out, estimates)
     points = estimates["points"]
     reasons = Counter(point["reason"] for point in points if point["reason"])
-    console.print(f"wrote {out}: estimates of {sum(point['lut'] is not None for point in points)} of {len(points)} layers")
+    console.print(
+        f"wrote {out}: estimates of {sum(point['lut'] is not None for point in points)} of {len(points)} layers"
+    )
     for reason, count in reasons.most_common():
         console.print(f"{count} layers: {reason}", markup=False)

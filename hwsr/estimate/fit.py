@@ -188,7 +188,9 @@ def _written(value: object) -> str:
 def main(arguments: list[str]) -> None:
     folder = Path(__file__).parent
     if arguments:
-        rows = [compact(row) for row in json.loads(Path(arguments[0]).read_text(encoding="utf-8"))["points"] if usable(row)]
+        rows = [
+            compact(row) for row in json.loads(Path(arguments[0]).read_text(encoding="utf-8"))["points"] if usable(row)
+        ]
         lines = ",\n".join(_written(row) for row in rows)
         write_text(folder / "calibration.json", f'{{"points": [\n{lines}\n]}}\n')
     shipped = calibration()

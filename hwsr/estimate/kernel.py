@@ -36,6 +36,7 @@ class Kernel:
     x_bits, w_bits, acc_bits, out_bits: widths of input, weights, accumulator and output.
     reuse_factor: products that share a multiplier. folded: a loop over `reuse_factor` steps a pixel (strategy
     Resource), otherwise all products of a pixel stand side by side. rounds: the output is rounded or saturates.
+    adder_graph: constants share their sums (strategy distributed_arithmetic), and need no multiplier.
     encoded: the window is kept in one FIFO a value instead of a line buffer. stream: io_stream, else io_parallel.
     """
 
@@ -58,6 +59,7 @@ class Kernel:
     out_bits: int = 16
     reuse_factor: int = 1
     folded: bool = False
+    adder_graph: bool = False
     rounds: bool = False
     encoded: bool = False
     stream: bool = True

@@ -186,7 +186,9 @@ def _stock(kernel: Kernel, counts: Counts, padded: bool) -> Cost:
     csynth = predict(kernel)
     taken = _taken(kernel, csynth)
     if padded:
-        padding = replace(kernel, kind="zeropad", out_words=kernel.words, out_channels=kernel.channels, out_bits=kernel.x_bits)
+        padding = replace(
+            kernel, kind="zeropad", out_words=kernel.words, out_channels=kernel.channels, out_bits=kernel.x_bits
+        )
         taken += _taken(padding, predict(padding))
     ranges = {name: (found.low, found.high) for name, found in csynth.items()}
     return Cost(counts, csynth["latency_max"].value, taken, ranges)

@@ -13,6 +13,9 @@ SLOW_CLOCK_NS = 10.0
 # Vitis HLS before this version, the first that hls4ml supports, schedules its kernels worse.
 FIRST_SUPPORTED_VITIS = (2021, 1)
 
+# Share of the signed digits' sums that an adder graph keeps when sums are shared (da4ml on ternary 3x3 kernels).
+ADDERS_LEFT = 0.5
+
 
 def products_of(kernel: Kernel) -> Products:
     assert kernel.products is not None, f"a {kernel.kind} has weights"
@@ -62,7 +65,10 @@ def _dense_cycles(kernel: Kernel) -> dict[str, Law]:
     if kernel.folded:
         loop = kernel.reuse_factor + _depth(kernel) - 2
         latency = law(loop, (f"cycles around a dense loop, {kernel.backend}", 1, 2))
-        return {"latency_max": latency, "interval_max": law(kernel.reuse_factor) if kernel.backend == "vitis" else latency}
+        return {
+            "latency_max": latency,
+            "interval_max": law(kernel.reuse_factor) if kernel.backend == "vitis" else latency,
+        }
     words = kernel.words or 1
     depth = max(_tree_cycles(kernel), kernel.reuse_factor if kernel.reuse_factor > 1 else 0)
     early = kernel.backend == "vitis" and kernel.version < FIRST_SUPPORTED_VITIS
@@ -83,8 +89,8 @@ def _tree_cycles(kernel: Kernel) -> int:
 
 
 def uses_dsp(kernel: Kernel) -> bool:
-    """Small products stay in LUTs; those of ternary weights are no products at all."""
-    return kernel.w_bits > 2 and kernel.x_bits + kernel.w_bits > LUT_PRODUCT_BITS
+    """Small products stay in LUTs; those of ternary weights or in an adder graph are no products at all."""
+    return not kernel.adder_graph and kernel.w_bits > 2 and kernel.x_bits + kernel.w_bits > LUT_PRODUCT_BITS
 
 
 def _constant_bits(kernel: Kernel) -> int:
@@ -121,6 +127,14 @@ def lut(kernel: Kernel) -> Law:
     hard = products.hard if in_dsp else 0
     digits = products.digits - (products.hard_digits if in_dsp else 0) - (products.nonzero - hard)
     shared = products.nonzero * kernel.x_bits if kernel.reuse_factor > 1 else 0
+    if kernel.adder_graph:
+        return law(
+            0,
+            ("LUTs of control, conv", int(name == "conv"), 1000),
+            ("LUTs of control, dense", int(name == "dense"), 200),
+            ("LUTs of a shift register", kernel.shift_registers, 1),
+            ("LUTs of an adder graph's bit", ADDERS_LEFT * products.digits * _sum_bits(kernel), 1),
+        )
     return law(
         0,
         (f"LUTs of control, {name}", 1, 1000 if name == "conv" else 200),

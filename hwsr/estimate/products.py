@@ -70,7 +70,7 @@ class Products:
 
 @cache
 def _expected(total: int, fan_in: int, bits: int, frac: int, zero_share: float | None) -> Products:
-    limit = 2 ** max(bits - 1, 1) - 1
+    limit = 2 ** min(max(bits - 1, 1), 40) - 1
     if bits <= 2:
         magnitude = np.ones(_QUANTILES, np.int64)
         magnitude[: round(_QUANTILES * (1 / 3 if zero_share is None else zero_share))] = 0

@@ -17,9 +17,13 @@ Row = Mapping[str, Any]
 
 # `module` is the C++ function's name with its template arguments: the channels and types of the streams.
 DESCRIPTION = frozenset(
-    "layer_type tool tool_version device clock_target_ns io_type module strategy reuse_factor implementation "
-    "in_height in_width out_height out_width height width new_height new_width n_chan n_filt n_in n_out "
-    "filt_height filt_width stride_height stride_width pool_height pool_width n_zeros weights_pruned data_type weight_t accum_t".split()
+    (
+        *("layer_type", "tool", "tool_version", "device", "clock_target_ns", "io_type", "module"),
+        *("strategy", "reuse_factor", "implementation", "n_zeros", "weights_pruned"),
+        *("in_height", "in_width", "out_height", "out_width", "height", "width", "new_height", "new_width"),
+        *("n_chan", "n_filt", "n_in", "n_out", "filt_height", "filt_width", "stride_height", "stride_width"),
+        *("pool_height", "pool_width", "data_type", "weight_t", "accum_t"),
+    )
 )
 
 KINDS: dict[str, Kind] = {
@@ -57,6 +61,8 @@ WITHOUT_MODEL = {
 }
 # hls4ml's default type is ap_fixed<16,6>.
 DEFAULT_BITS, DEFAULT_INTEGER_BITS = 16, 6
+# A type of more is taken for a slip.
+MOST_BITS = 128
 NEWEST = (9999, 0)
 
 
@@ -83,9 +89,9 @@ def parse_type(text: object) -> FixedType | None:
         return None
     unsigned, kind, bits, integer, rest = found.groups()
     width = int(bits)
-    if not 1 <= width <= 1024:
-        return None
     whole = width if kind == "int" else int(integer or DEFAULT_INTEGER_BITS)
+    if not 1 <= width <= MOST_BITS or abs(whole) > MOST_BITS:
+        return None
     rounds = "RND" in rest or "SAT" in rest or (kind == "fixed" and bool(re.match(r"_(?!5_3)\d+_\d+", rest)))
     return FixedType(width, whole, not unsigned, rounds)
 
@@ -128,12 +134,12 @@ def needed(row: Row, *names: str) -> int:
 
 def describe(row: Row) -> Kernel:
     """The kernel that a row is about. Raises Undescribed with the reason where no model applies."""
-    layer_type = row.get("layer_type")
+    layer_type = str(row.get("layer_type"))
     if layer_type in WITHOUT_MODEL:
-        raise Undescribed(WITHOUT_MODEL[str(layer_type)])
+        raise Undescribed(WITHOUT_MODEL[layer_type])
     if layer_type not in KINDS:
         raise Undescribed(f"no model of layer type '{layer_type}'")
-    kind = KINDS[str(layer_type)]
+    kind = KINDS[layer_type]
     if kind in ("conv", "depthwise") and "parallel" in str(row.get("io_type", "")):
         raise Undescribed("an io_parallel convolution: there is no report of one to learn from")
     streams = parse_module(row.get("module"))
@@ -213,7 +219,10 @@ def _sharing(row: Row) -> dict[str, Any]:
         if strategy == "resource":
             raise Undescribed("no reuse_factor in its row")
         reuse = 1
-    return {"reuse_factor": reuse, "folded": strategy.startswith("resource") and reuse > 1}
+    if "distributed" in strategy:
+        return {"adder_graph": True}
+    folded = reuse > 1 and any(name in strategy for name in ("resource", "unrolled", "compressed"))
+    return {"reuse_factor": reuse, "folded": folded}
 
 
 def _version(text: object) -> tuple[int, int]:

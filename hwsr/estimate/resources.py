@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 
 from hwsr.estimate.memories import LUT_MEMORY_BITS, MEMORY_BITS, SRL_BITS, bram18
 
+
 @dataclass(frozen=True)
 class Resources:
     """`*_csynth` is what HLS's own report would say, the others what is left after logic synthesis; BRAM in 18 Kb."""

@@ -89,7 +89,9 @@ def _lut(kernel: Kernel) -> Law:
         )
     if kind == "zeropad":
         copied = bits if kernel.backend == "vivado" else 0
-        return law(0, (f"LUTs of control, zeropad, {kernel.backend}", 1, 300), ("LUTs of a word's bit, zeropad", copied, 1))
+        return law(
+            0, (f"LUTs of control, zeropad, {kernel.backend}", 1, 300), ("LUTs of a word's bit, zeropad", copied, 1)
+        )
     row = kernel.row * bits if kind == "resize" else 0
     return law(
         0,
@@ -112,7 +114,9 @@ def _ff(kernel: Kernel) -> Law:
         return law(0, ("FFs of control, pool", 1, 100), ("FFs of a window's bit", kernel.window_bits, 2))
     if kind == "resize":
         return law(0, ("FFs of control, resize", 1, 30), ("FFs of a kept row's bit", kernel.row * bits, 1))
-    stages = kernel.timing.multiply_stages(kernel.x_bits, kernel.w_bits) if kind == "batchnorm" and uses_dsp(kernel) else 1
+    stages = (
+        kernel.timing.multiply_stages(kernel.x_bits, kernel.w_bits) if kind == "batchnorm" and uses_dsp(kernel) else 1
+    )
     return law(
         0,
         (f"FFs of control, {kind}", 1, 30),

@@ -261,6 +261,14 @@ def test_json_round_trip_and_labels() -> None:
     for part in (value, *value["layers"]):
         assert set(part["estimates"]) <= explained
         assert set(part["estimates"]["resources"]) <= set(value["figures"])
+    ranges = {part["name"]: part["estimates"]["csynth_ranges"] for part in value["layers"]}
+    assert ranges["skip"] is None
+    low, high = ranges["head"]["lut"]
+    assert (
+        low
+        < next(part for part in value["layers"] if part["name"] == "head")["estimates"]["resources"]["lut_csynth"]
+        < high
+    )
     assert all(figure["error"] for figure in value["figures"].values())
 
 

@@ -8,7 +8,18 @@ from hwsr.estimate.resources import Resources, fifo, memory, shift_register
 
 @pytest.mark.parametrize(
     ("words", "width", "blocks"),
-    [(1, 36, 1), (2048, 9, 1), (3360, 5, 2), (4096, 4, 1), (512, 36, 1), (512, 37, 2), (513, 36, 2), (1024, 18, 1), (1152, 8192, 456 + 228), (3072, 18, 3)],
+    [
+        (1, 36, 1),
+        (2048, 9, 1),
+        (3360, 5, 2),
+        (4096, 4, 1),
+        (512, 36, 1),
+        (512, 37, 2),
+        (513, 36, 2),
+        (1024, 18, 1),
+        (1152, 8192, 456 + 228),
+        (3072, 18, 3),
+    ],
 )
 def test_block_rams_by_shape(words: int, width: int, blocks: int) -> None:
     assert bram18(words, width) == blocks
