@@ -152,16 +152,15 @@ def _sum_bits(kernel: Kernel) -> int:
 
 
 def _folded_lut(kernel: Kernel, name: str) -> Law:
-    choices = ceil(kernel.inputs / kernel.reuse_factor) * kernel.window_bits
     indexed = kernel.out_channels * kernel.acc_bits if kernel.reuse_factor > kernel.inputs else 0
-    kind = "conv, vivado" if (name, kernel.backend) == ("conv", "vivado") else "others"
+    buffered = name == "conv" and kernel.backend == "vivado" and not kernel.encoded
     return law(
         0,
         (f"LUTs of control, folded {name}", 1, 1000 if name == "conv" else 200),
         ("LUTs of an accumulator's bit", kernel.multipliers * kernel.acc_bits, 1.5),
         ("LUTs of an indexed accumulator's bit", indexed, 3),
-        ("LUTs to hold an input's bit", kernel.window_bits if kind == "others" else 0, 2),
-        ("LUTs to choose an input's bit", choices, 0.25),
+        ("LUTs to hold an input's bit", 0 if buffered else kernel.window_bits, 2),
+        ("LUTs to choose an input's bit", kernel.window_bits, 0.25),
         ("LUTs of a shift register", kernel.shift_registers, 1),
         ("LUTs of a small product's bit", small_product_bits(kernel), 1),
     )

@@ -19,9 +19,11 @@ _OF_CSYNTH = {
 }
 # Folded kernels: LUTs and flip-flops of control, of a bit of the window, of a bit of an accumulator.
 _FOLDED = {"lut": (800, 0.3, 0.75), "ff": (800, 0.9, 1.0)}
-_FOLDED_RANGE = {"lut": (0.5, 2.0), "ff": (0.6, 1.5)}
+_FOLDED_RANGE = {"lut": (0.45, 2.4), "ff": (0.6, 2.4)}
 # A ROM of up to 256 words shows one half at each of a block RAM's ports, 32 bits of it at a time.
 _BOTH_PORTS_WORDS, _BOTH_PORTS_BITS = 256, 64
+# Of a ROM's blocks, those that bits in use fill at least.
+_ROM_LEAST = 0.9
 
 
 def after_synthesis(kernel: Kernel, csynth: Mapping[str, Prediction]) -> dict[str, Prediction]:
@@ -56,4 +58,4 @@ def _bram18(kernel: Kernel, csynth: Prediction) -> Prediction:
         return csynth
     halves = -(-kernel.multipliers * kernel.w_bits // _BOTH_PORTS_BITS)
     value = min(halves, csynth.value)
-    return Prediction(value, min(value, csynth.low), csynth.high)
+    return Prediction(value, min(round(value * _ROM_LEAST), csynth.low), csynth.high)
