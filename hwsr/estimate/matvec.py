@@ -10,9 +10,8 @@ from hwsr.estimate.products import LUT_PRODUCT_BITS, Products
 
 # Above this clock period the line buffer's rows are shifted as fast for many channels as for one.
 SLOW_CLOCK_NS = 10.0
-# Vitis HLS before this version, the first that hls4ml supports, schedules its kernels worse.
-FIRST_SUPPORTED_VITIS = (2021, 1)
-
+# Vitis HLS of 2020 schedules hls4ml's kernels worse than any later version that a report is of.
+EARLY_VITIS_ENDS = (2021, 1)
 # Share of the signed digits' sums that an adder graph keeps when sums are shared (da4ml on ternary 3x3 kernels).
 ADDERS_LEFT = 0.5
 
@@ -54,8 +53,8 @@ def _unrolled_conv_cycles(kernel: Kernel) -> Law:
     if kernel.backend == "vivado" or rows == 0:
         return law(pixels * kernel.reuse_factor, fill)
     if kernel.reuse_factor > 1:
-        return law(pixels * max(kernel.reuse_factor, 1 + rows), fill)
-    early = ("cycles to shift a row, early Vitis", rows * pixels * (kernel.version < FIRST_SUPPORTED_VITIS), 0)
+        return law(pixels * max(kernel.reuse_factor, ceil(1.5 * rows)), fill)
+    early = ("cycles to shift a row, early Vitis", rows * pixels * (kernel.version < EARLY_VITIS_ENDS), 0)
     if kernel.channels == 1 or kernel.clock_ns >= SLOW_CLOCK_NS:
         return law(pixels, ("cycles to shift a row of one channel", rows * pixels, 0.5), early, fill)
     return law(0, ("cycles to shift a row of channels", rows * pixels, 1.5), early, fill)
@@ -71,7 +70,7 @@ def _dense_cycles(kernel: Kernel) -> dict[str, Law]:
         }
     words = kernel.words or 1
     depth = max(_tree_cycles(kernel), kernel.reuse_factor if kernel.reuse_factor > 1 else 0)
-    early = kernel.backend == "vitis" and kernel.version < FIRST_SUPPORTED_VITIS
+    early = kernel.backend == "vitis" and kernel.version < EARLY_VITIS_ENDS
     serial = kernel.inputs * (kernel.out_channels + 1) + kernel.out_channels if early else 0
     latency = law(
         depth + words - 1,
@@ -105,6 +104,7 @@ def _top_weight_bits(kernel: Kernel) -> int:
 
 
 def dsp(kernel: Kernel) -> Law:
+    """Counted, without a coefficient: reports of fully described layers agree with it."""
     if not uses_dsp(kernel):
         return law()
     products = products_of(kernel)
@@ -122,26 +122,20 @@ def lut(kernel: Kernel) -> Law:
     name = "dense" if kernel.kind == "dense" else "conv"
     if kernel.folded:
         return _folded_lut(kernel, name)
-    products = products_of(kernel)
-    in_dsp = uses_dsp(kernel)
-    hard = products.hard if in_dsp else 0
-    digits = products.digits - (products.hard_digits if in_dsp else 0) - (products.nonzero - hard)
-    shared = products.nonzero * kernel.x_bits if kernel.reuse_factor > 1 else 0
+    products, sum_bits = products_of(kernel), _sum_bits(kernel)
+    control = (f"LUTs of control, {name}", 1, 1000 if name == "conv" else 200)
+    lines = ("LUTs of a shift register", kernel.shift_registers, 1)
     if kernel.adder_graph:
-        return law(
-            0,
-            ("LUTs of control, conv", int(name == "conv"), 1000),
-            ("LUTs of control, dense", int(name == "dense"), 200),
-            ("LUTs of a shift register", kernel.shift_registers, 1),
-            ("LUTs of an adder graph's bit", ADDERS_LEFT * products.digits * _sum_bits(kernel), 1),
-        )
+        return law(0, control, lines, ("LUTs of an adder graph's bit", ADDERS_LEFT * products.digits * sum_bits, 1))
+    hard, hard_digits = (products.hard, products.hard_digits) if uses_dsp(kernel) else (0, 0)
+    shifted = max((products.digits - hard_digits) - (products.nonzero - hard), 0)
     return law(
         0,
-        (f"LUTs of control, {name}", 1, 1000 if name == "conv" else 200),
-        ("LUTs of an adder's bit", products.nonzero * _sum_bits(kernel), 1),
-        ("LUTs of a shifted adder's bit", max(digits, 0) * (kernel.x_bits + _constant_bits(kernel)), 1),
-        ("LUTs to share a product's bit", shared, 1),
-        ("LUTs of a shift register", kernel.shift_registers, 1),
+        control,
+        lines,
+        ("LUTs of an adder's bit", products.nonzero * sum_bits, 1),
+        ("LUTs of a shifted adder's bit", shifted * (kernel.x_bits + _constant_bits(kernel)), 1),
+        ("LUTs to share a product's bit", products.nonzero * kernel.x_bits if kernel.reuse_factor > 1 else 0, 1),
     )
 
 
@@ -174,32 +168,39 @@ def small_product_bits(kernel: Kernel) -> int:
 
 
 def ff(kernel: Kernel) -> Law:
-    stages = kernel.timing.multiply_stages(kernel.x_bits, _constant_bits(kernel)) if uses_dsp(kernel) else 1
     name = "dense" if kernel.kind == "dense" else "conv"
-    if kernel.folded:
-        stages = kernel.timing.multiply_stages(kernel.x_bits, kernel.w_bits) if uses_dsp(kernel) else 1
-        width = kernel.x_bits + kernel.w_bits
-        return law(
-            0,
-            (f"FFs of control, folded {name}", 1, 500 if name == "conv" else 100),
-            (f"FFs of an input's bit, folded {name}", kernel.window_bits, 2),
-            ("FFs of an accumulator's bit", kernel.out_channels * kernel.acc_bits, 2),
-            ("FFs of a multiplier's stage", kernel.multipliers * width * (stages - 1), 1),
-        )
-    products = products_of(kernel)
-    hard = products.hard if uses_dsp(kernel) else 0
-    piped = hard * (kernel.x_bits + kernel.w_bits) * stages if stages > 1 else 0
-    shared = kernel.reuse_factor > 1 and kernel.kind != "depthwise"
-    if name == "dense" and _tree_cycles(kernel) == 0:
-        return law(3)
-    tree = products.nonzero * _sum_bits(kernel) / 2 ** min(kernel.timing.adder_levels(), 30)
+    return _folded_ff(kernel, name) if kernel.folded else _unrolled_ff(kernel, name)
+
+
+def _folded_ff(kernel: Kernel, name: str) -> Law:
+    stages = kernel.timing.multiply_stages(kernel.x_bits, kernel.w_bits) if uses_dsp(kernel) else 1
+    piped = kernel.multipliers * (kernel.x_bits + kernel.w_bits) * (stages - 1)
     return law(
         0,
-        (f"FFs of control, {name}", 1, 200 if name == "conv" else 50),
-        (f"FFs of an input's bit, {name}", kernel.window_bits, 2),
-        ("FFs of a constant multiplier's stage", 0 if shared else piped, 1),
-        ("FFs of a shared product", products.nonzero * (kernel.x_bits + kernel.w_bits) if shared else 0, 1),
-        ("FFs of a tree's bit", 0 if shared else tree, 1),
+        (f"FFs of control, folded {name}", 1, 500 if name == "conv" else 100),
+        (f"FFs of an input's bit, folded {name}", kernel.window_bits, 2),
+        ("FFs of an accumulator's bit", kernel.out_channels * kernel.acc_bits, 2),
+        ("FFs of a multiplier's stage", piped, 1),
+    )
+
+
+def _unrolled_ff(kernel: Kernel, name: str) -> Law:
+    """A product that is pipelined keeps both factors at every stage; of sums only those that begin a cycle are kept."""
+    if name == "dense" and _tree_cycles(kernel) == 0:
+        return law(3)
+    products, factors = products_of(kernel), kernel.x_bits + kernel.w_bits
+    stages = kernel.timing.multiply_stages(kernel.x_bits, _constant_bits(kernel)) if uses_dsp(kernel) else 1
+    control = (f"FFs of control, {name}", 1, 200 if name == "conv" else 50)
+    window = (f"FFs of an input's bit, {name}", kernel.window_bits, 2)
+    if kernel.reuse_factor > 1 and kernel.kind != "depthwise":
+        return law(0, control, window, ("FFs of a shared product", products.nonzero * factors, 1))
+    kept = products.nonzero * _sum_bits(kernel) / 2 ** min(kernel.timing.adder_levels(), 30)
+    return law(
+        0,
+        control,
+        window,
+        ("FFs of a constant multiplier's stage", products.hard * factors * stages if stages > 1 else 0, 1),
+        ("FFs of a tree's bit", kept, 1),
     )
 
 

@@ -98,7 +98,10 @@ def parse_type(text: object) -> FixedType | None:
 
 @dataclass(frozen=True)
 class Streams:
-    """What a module's name says of its first input and its output: words of so many values of a type."""
+    """What a module's name says of its first input and its output: words of so many values of a type.
+
+    A name that spells one stream alone means the output's; the input's is of another type or the same.
+    """
 
     channels: int | None = None
     out_channels: int | None = None
@@ -113,7 +116,10 @@ def parse_module(name: object) -> Streams:
     found = re.findall(r"(ap_u?(?:fixed|int)(?:_\d+)*?)_(\d+)u(?=_)", name)
     if not found:
         return Streams()
-    return Streams(int(found[0][1]), int(found[-1][1]), found[0][0], found[-1][0])
+    out_type, out_channels = found[-1]
+    if len(found) == 1:
+        return Streams(out_channels=int(out_channels), out_type=out_type)
+    return Streams(int(found[0][1]), int(out_channels), found[0][0], out_type)
 
 
 def whole(row: Row, *names: str) -> int | None:
@@ -237,9 +243,7 @@ def _clock(row: Row) -> float:
 
 def _windowed(row: Row, streams: Streams) -> dict[str, Any]:
     """A convolution or pooling; one-dimensional ones have a width alone."""
-    channels = whole(row, "n_chan") or streams.channels
-    if channels is None:
-        raise Undescribed("no n_chan in its row")
+    channels = _channels(row, streams)
     one_row = "1d" in str(row["layer_type"])
     out_height = 1 if one_row else whole(row, "out_height")
     out_width = whole(row, "out_width") or (whole(row, "n_out") if one_row else None)
@@ -251,6 +255,15 @@ def _windowed(row: Row, streams: Streams) -> dict[str, Any]:
         "row": width or 1,
         "channels": channels,
     }
+
+
+def _channels(row: Row, streams: Streams) -> int:
+    """Of a windowed kernel's input. A convolution's module that spells one stream alone does not tell."""
+    same = None if KINDS[str(row["layer_type"])] in ("conv", "depthwise") else streams.out_channels
+    channels = whole(row, "n_chan") or streams.channels or same
+    if channels is None:
+        raise Undescribed("no n_chan in its row")
+    return channels
 
 
 def _covered(row: Row, length: int | None, side: str) -> int | None:
@@ -279,8 +292,6 @@ def _pool_shape(row: Row, streams: Streams) -> dict[str, Any]:
 def _dense_shape(row: Row, streams: Streams) -> dict[str, Any]:
     values = needed(row, "n_in")
     channels = streams.channels if streams.channels and values % streams.channels == 0 else values
-    one_type = str(row.get("module", "")).count("u_") < 2
-    channels = values if one_type and streams.channels == streams.out_channels else channels
     return {
         "words": values // channels,
         "out_words": 1,
@@ -292,7 +303,12 @@ def _dense_shape(row: Row, streams: Streams) -> dict[str, Any]:
 def _plain_shape(row: Row, streams: Streams) -> dict[str, Any]:
     """A stage that treats every word alike."""
     values, filters = whole(row, "n_in"), whole(row, "n_filt", "n_chan")
-    channels = filters or streams.channels or (values if "parallel" in str(row.get("io_type", "")) else None)
+    channels = (
+        filters
+        or streams.channels
+        or streams.out_channels
+        or (values if "parallel" in str(row.get("io_type", "")) else None)
+    )
     if channels is None:
         raise Undescribed("no channels in its row")
     height, width = whole(row, "in_height"), whole(row, "in_width")
@@ -308,9 +324,7 @@ def _zeropad_shape(row: Row, streams: Streams) -> dict[str, Any]:
 
 
 def _resize_shape(row: Row, streams: Streams) -> dict[str, Any]:
-    channels = whole(row, "n_chan") or streams.channels
-    if channels is None:
-        raise Undescribed("no n_chan in its row")
+    channels = _channels(row, streams)
     height, width = whole(row, "height", "in_height"), whole(row, "width", "in_width")
     new_height, new_width = whole(row, "new_height", "out_height"), whole(row, "new_width", "out_width")
     return {

@@ -140,7 +140,9 @@ def test_streams_of_a_module() -> None:
     assert parse_module("conv_2d_cl_array_ap_fixed_1u_array_ap_fixed_16_6_5_3_0_8u_config2_s") == Streams(
         1, 8, "ap_fixed", "ap_fixed_16_6_5_3_0"
     )
-    assert parse_module("zeropad2d_cl_array_array_ap_fixed_4u_config24_s") == Streams(4, 4, "ap_fixed", "ap_fixed")
+    assert parse_module("zeropad2d_cl_array_array_ap_fixed_4u_config24_s") == Streams(
+        out_channels=4, out_type="ap_fixed"
+    )
     assert parse_module("relu_config3") == parse_module(None) == Streams()
 
 
