@@ -9,20 +9,20 @@ Backend = Literal["vitis", "vivado"]
 
 # The share of a clock period that the tool plans with: Vivado HLS keeps 12.5 % back, Vitis HLS 27 %.
 USABLE = {"vivado": 0.875, "vitis": 0.73}
-# Nanoseconds into a cycle at which a memory's word is there.
-MEMORY_NS = 1.2
+# Nanoseconds into a cycle at which a memory's word is there, and to choose an accumulator.
+MEMORY_NS, CHOICE_NS = 1.2, 0.4
 
 
 @dataclass(frozen=True)
 class Fabric:
-    """multiply_ns: one DSP's product; add_ns: a 16-bit sum in carry logic."""
+    """multiply_ns: one DSP's product; add_ns: a 16-bit sum in carry logic. Rounded from what HLS's reports plan with."""
 
     multiply_ns: float
     add_ns: float
 
 
-ULTRASCALE_PLUS = Fabric(3.2, 1.0)
-ULTRASCALE = Fabric(3.6, 1.2)
+ULTRASCALE_PLUS = Fabric(2.6, 1.0)
+ULTRASCALE = Fabric(3.0, 1.2)
 VIRTEX7 = Fabric(4.8, 1.7)
 ARTIX7 = Fabric(5.8, 2.1)
 
@@ -70,9 +70,27 @@ class Timing:
         slices = self.multiply_ns(a_bits, b_bits) / self.usable
         return 1 if slices <= 1 else ceil(slices) + 1
 
+    def add_ns(self, bits: int) -> float:
+        """A sum grows slower with its carry chain."""
+        return self.fabric.add_ns * (0.8 + bits / 80)
+
     def adder_levels(self) -> float:
         """Levels of an adder tree in a cycle, at least one."""
         return max(self.usable / self.fabric.add_ns, 1.0)
+
+    def sum_cycles(self, a_bits: int, b_bits: int, in_dsp: bool, sum_bits: int, terms: int) -> int:
+        """Cycles of the sum of `terms` products, from its inputs to its result.
+
+        Products outside DSPs are two levels of shifted sums. A cycle holds as many levels as fit; one or none of them
+        where it begins with a DSP's product.
+        """
+        levels, add = max(terms - 1, 0).bit_length(), self.add_ns(sum_bits)
+        in_a_cycle = max(int(self.usable / add), 1)
+        if not in_dsp:
+            return max(ceil((levels + 2) / in_a_cycle), 1)
+        stages = self.multiply_stages(a_bits, b_bits)
+        room = self.usable - self.multiply_ns(a_bits, b_bits) if stages == 1 else 0.0
+        return stages + ceil(max(levels - int(room / add), 0) / in_a_cycle)
 
     def accumulate_depth(self, a_bits: int, b_bits: int, terms: int) -> int:
         """Cycles from a weight's address to the sum: the ROM, the product, and a tree over `terms` and the sum."""
@@ -84,9 +102,10 @@ class Timing:
             at += delay
         else:
             cycle, at = cycle + 1, delay
+        add = self.fabric.add_ns + CHOICE_NS
         for _ in range(max(terms.bit_length() - 1, 1)):
-            if at + self.fabric.add_ns <= self.usable:
-                at += self.fabric.add_ns
+            if at + add <= self.usable:
+                at += add
             else:
-                cycle, at = cycle + 1, self.fabric.add_ns
+                cycle, at = cycle + 1, add
         return cycle + 1

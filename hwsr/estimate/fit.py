@@ -1,7 +1,7 @@
 """Fits the laws' coefficients and ranges to csynth reports of hls4ml's stock kernels, and says how far off they are.
 
     python -m hwsr.estimate.fit                      # refits coefficients.json from calibration.json
-    python -m hwsr.estimate.fit hls_reports.json     # takes the reports over into calibration.json first
+    python -m hwsr.estimate.fit hls_reports.json     # takes the file's reports over into calibration.json first
 
 calibration.json holds the description and the csynth results of every layer used, with the repository, commit and
 path of each. Errors and ranges come from leaving out one repository at a time: its reports are predicted by
@@ -22,6 +22,7 @@ from scipy.optimize import nnls
 from hwsr.estimate.kernel import Kernel
 from hwsr.estimate.law import FIGURES, Law
 from hwsr.estimate.model import SMOOTHING, Fitted, family, laws
+from hwsr.estimate.predict import read_points
 from hwsr.estimate.reports import DESCRIPTION, KINDS, Row, Undescribed, describe
 from hwsr.files import write_text
 
@@ -185,16 +186,22 @@ def _written(value: object) -> str:
     return json.dumps(value, separators=(", ", ": "), sort_keys=True)
 
 
+def merged(known: Iterable[Row], more: Iterable[Row]) -> list[Row]:
+    """The usable rows of both; of two of one report, the newer."""
+    rows = {(row["source"], row["path"], row.get("module"), row.get("commit")): row for row in known}
+    rows |= {(row["source"], row["path"], row.get("module"), row.get("commit")): compact(row) for row in more if usable(row)}
+    return list(rows.values())
+
+
 def main(arguments: list[str]) -> None:
     folder = Path(__file__).parent
+    rows = calibration()
     if arguments:
-        rows = [
-            compact(row) for row in json.loads(Path(arguments[0]).read_text(encoding="utf-8"))["points"] if usable(row)
-        ]
+        for path in map(Path, arguments):
+            rows = merged(rows, read_points(path))
         lines = ",\n".join(_written(row) for row in rows)
         write_text(folder / "calibration.json", f'{{"points": [\n{lines}\n]}}\n')
-    shipped = calibration()
-    found = {figure: fitted(shipped, figure).as_json() for figure in FIGURES}
+    found = {figure: fitted(rows, figure).as_json() for figure in FIGURES}
     write_text(folder / "coefficients.json", json.dumps(found, indent=1, sort_keys=True) + "\n")
 
 

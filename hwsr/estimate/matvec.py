@@ -8,8 +8,6 @@ from hwsr.estimate.law import Law, law
 from hwsr.estimate.memories import FIFO_SRL_BITS, INDEX_ROM_BITS, bram18, rom_bram18
 from hwsr.estimate.products import LUT_PRODUCT_BITS, Products
 
-# Above this clock period the line buffer's rows are shifted as fast for many channels as for one.
-SLOW_CLOCK_NS = 10.0
 # Vitis HLS of 2020 schedules hls4ml's kernels worse than any later version that a report is of.
 EARLY_VITIS_ENDS = (2021, 1)
 # Share of the signed digits' sums that an adder graph keeps when sums are shared (da4ml on ternary 3x3 kernels).
@@ -42,22 +40,27 @@ def _folded_conv_cycles(kernel: Kernel) -> Law:
 
 
 def _unrolled_conv_cycles(kernel: Kernel) -> Law:
-    """A pixel a cycle, or every `reuse_factor` cycles; Vitis also needs cycles to shift the rows of the line buffer,
-    of which only the channels lie in memories of their own.
+    """A pixel a cycle, or every `reuse_factor` cycles.
+
+    Vitis makes a function of what happens to a pixel, whose window it keeps from call to call, and begins a call only
+    when the last one has ended: a pixel takes as long as its sums, and no less than the line buffer, of which two rows
+    lie in one memory.
     """
     pixels = kernel.words or 0
     fill = ("cycles to fill a convolution", int(pixels > 1), 3)
-    rows = kernel.window[0] - 1
     if kernel.kind == "depthwise":
         return law(pixels * min(kernel.reuse_factor, _depth(kernel) - 1) + 2)
-    if kernel.backend == "vivado" or rows == 0:
-        return law(pixels * kernel.reuse_factor, fill)
-    if kernel.reuse_factor > 1:
-        return law(pixels * max(kernel.reuse_factor, ceil(1.5 * rows)), fill)
-    early = ("cycles to shift a row, early Vitis", rows * pixels * (kernel.version < EARLY_VITIS_ENDS), 0)
-    if kernel.channels == 1 or kernel.clock_ns >= SLOW_CLOCK_NS:
-        return law(pixels, ("cycles to shift a row of one channel", rows * pixels, 0.5), early, fill)
-    return law(0, ("cycles to shift a row of channels", rows * pixels, 1.5), early, fill)
+    interval = kernel.reuse_factor
+    if kernel.backend == "vitis" and kernel.window != (1, 1):
+        interval = max(interval, ceil((kernel.window[0] + 1) / 2), _sum_cycles(kernel))
+    return law(pixels * interval, fill)
+
+
+def _sum_cycles(kernel: Kernel) -> int:
+    terms = ceil(products_of(kernel).nonzero / kernel.out_channels)
+    return kernel.timing.sum_cycles(
+        kernel.x_bits, _constant_bits(kernel), uses_dsp(kernel), _sum_bits(kernel), terms
+    )
 
 
 def _dense_cycles(kernel: Kernel) -> dict[str, Law]:
@@ -69,7 +72,7 @@ def _dense_cycles(kernel: Kernel) -> dict[str, Law]:
             "interval_max": law(kernel.reuse_factor) if kernel.backend == "vitis" else latency,
         }
     words = kernel.words or 1
-    depth = max(_tree_cycles(kernel), kernel.reuse_factor if kernel.reuse_factor > 1 else 0)
+    depth = max(_sum_cycles(kernel) - 1, kernel.reuse_factor if kernel.reuse_factor > 1 else 0)
     early = kernel.backend == "vitis" and kernel.version < EARLY_VITIS_ENDS
     serial = kernel.inputs * (kernel.out_channels + 1) + kernel.out_channels if early else 0
     latency = law(
@@ -78,13 +81,6 @@ def _dense_cycles(kernel: Kernel) -> dict[str, Law]:
         ("cycles of a product, early Vitis", serial, 0),
     )
     return {"latency_max": latency, "interval_max": latency}
-
-
-def _tree_cycles(kernel: Kernel) -> int:
-    """Registers on the way through a product and the adder tree of an unrolled layer; none where it fits a cycle."""
-    timing = kernel.timing
-    product = timing.multiply_ns(kernel.x_bits, kernel.w_bits) if uses_dsp(kernel) else 0
-    return int((product + kernel.inputs.bit_length() * timing.fabric.add_ns) / timing.usable)
 
 
 def uses_dsp(kernel: Kernel) -> bool:
@@ -186,7 +182,7 @@ def _folded_ff(kernel: Kernel, name: str) -> Law:
 
 def _unrolled_ff(kernel: Kernel, name: str) -> Law:
     """A product that is pipelined keeps both factors at every stage; of sums only those that begin a cycle are kept."""
-    if name == "dense" and _tree_cycles(kernel) == 0:
+    if name == "dense" and _sum_cycles(kernel) == 1:
         return law(3)
     products, factors = products_of(kernel), kernel.x_bits + kernel.w_bits
     stages = kernel.timing.multiply_stages(kernel.x_bits, _constant_bits(kernel)) if uses_dsp(kernel) else 1
@@ -210,10 +206,12 @@ def bram(kernel: Kernel) -> Law:
         fifos = kernel.inputs * bram18(kernel.out_words or 1, kernel.x_bits)
     if not kernel.folded:
         return law(fifos)
-    width = (kernel.multipliers - 1) * kernel.w_bits + _top_weight_bits(kernel)
-    index_bits = (kernel.out_channels - 1).bit_length() if kernel.reuse_factor > kernel.inputs else 0
-    index = bram18(kernel.reuse_factor, index_bits) if kernel.reuse_factor * index_bits > INDEX_ROM_BITS else 0
-    return law(rom_bram18(kernel.reuse_factor, width) + index + fifos)
+    steps, trimmed = kernel.reuse_factor, kernel.w_bits - _top_weight_bits(kernel)
+    # Whether they stay in LUTs is decided before the top weight is trimmed.
+    in_blocks = rom_bram18(steps, kernel.multipliers * kernel.w_bits) > 0
+    weights = bram18(steps, max(kernel.multipliers * kernel.w_bits - trimmed, 1)) if in_blocks else 0
+    index_bits = (kernel.out_channels - 1).bit_length() if steps > kernel.inputs else 0
+    return law(weights + rom_bram18(steps, index_bits, INDEX_ROM_BITS[kernel.backend]) + fifos)
 
 
 def laws(kernel: Kernel) -> dict[str, Law]:

@@ -4,8 +4,10 @@
 LUT_MEMORY_BITS = 1024
 # One LUT6 is a shift register or a memory of this many bits.
 SRL_BITS, MEMORY_BITS = 32, 64
-# Vivado HLS keeps a FIFO in shift registers up to so many bits, and a table of regular numbers in LUTs.
-FIFO_SRL_BITS, INDEX_ROM_BITS = 512, 4096
+# Vivado HLS keeps a FIFO in shift registers up to so many bits.
+FIFO_SRL_BITS = 512
+# Below this many bits a table of regular numbers stays in LUTs: Vitis HLS makes logic of larger ones.
+INDEX_ROM_BITS = {"vivado": LUT_MEMORY_BITS, "vitis": 4096}
 
 
 def bram18(words: int, width: int) -> int:
@@ -23,6 +25,6 @@ def bram18(words: int, width: int) -> int:
     return blocks
 
 
-def rom_bram18(words: int, width: int) -> int:
-    """Block RAMs of constants; none when they are few."""
-    return bram18(words, width) if words * width > LUT_MEMORY_BITS else 0
+def rom_bram18(words: int, width: int, least: int = LUT_MEMORY_BITS) -> int:
+    """Block RAMs of constants; none when they are no more than `least` bits."""
+    return bram18(words, width) if words * width > least else 0

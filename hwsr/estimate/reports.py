@@ -318,6 +318,12 @@ def _plain_shape(row: Row, streams: Streams) -> dict[str, Any]:
     return {"words": words, "out_words": words, "channels": channels, "out_channels": streams.out_channels or channels}
 
 
+def _global_shape(row: Row, streams: Streams) -> dict[str, Any]:
+    """A pooling of whole frames: `n_in` counts words."""
+    shape = _plain_shape(row, streams)
+    return shape | {"words": shape["words"] if whole(row, "in_height") else whole(row, "n_in")}
+
+
 def _zeropad_shape(row: Row, streams: Streams) -> dict[str, Any]:
     shape = _windowed(row, streams)
     return shape | {"out_channels": shape["channels"]}
@@ -341,7 +347,7 @@ _SHAPES = {
     "depthwise": _conv_shape,
     "dense": _dense_shape,
     "pool": _pool_shape,
-    "global_pool": _plain_shape,
+    "global_pool": _global_shape,
     "zeropad": _zeropad_shape,
     "resize": _resize_shape,
 }

@@ -2,12 +2,14 @@
 
 from math import ceil
 
-from hwsr.estimate.fabric import dsps
+from hwsr.estimate.fabric import ARTIX7, dsps
 from hwsr.estimate.kernel import Kernel
 from hwsr.estimate.law import Law, law
 from hwsr.estimate.matvec import products_of, uses_dsp
 from hwsr.estimate.memories import FIFO_SRL_BITS, bram18
 
+# From this version on Vitis HLS takes other times for pooling and padding.
+NEWER_VITIS = (2023, 2)
 # Vivado HLS before this version registers a word once more on its way through an activation.
 REGISTERED_BEFORE = (2020, 1)
 
@@ -31,20 +33,21 @@ def _cycles(kernel: Kernel) -> tuple[Law, Law]:
     kind, words = kernel.kind, kernel.words or 0
     if kind in ("zeropad", "resize"):
         words = kernel.out_words or 0
-    if kind in ("softmax", "table", "concat", "global_pool"):
+    if kind in ("softmax", "table", "concat"):
         latency = law(max(words - 1, 0), (f"cycles to fill, {kind}", 1, 3))
         return latency, latency
     if words == 1 and kind == "activation":
         return law(0), law(1 if kernel.backend == "vivado" or not kernel.stream else 0)
+    newer = kernel.backend == "vitis" and kernel.version >= NEWER_VITIS
     interval = 1
-    if kind == "pool" and kernel.backend == "vivado" and kernel.fabric.multiply_ns > 5:
-        interval = 2  # the comparison of a window does not fit into a cycle of the slowest fabric
+    if kind == "pool" and (newer or (kernel.backend == "vivado" and kernel.fabric is ARTIX7)):
+        interval = 2  # the slowest fabric does not compare a window in a cycle, and newer tools take two anyway
     fill = f"cycles to fill, {kind}"
     if kind == "batchnorm" and kernel.reuse_factor > 1:
         depth = kernel.timing.accumulate_depth(kernel.x_bits, kernel.w_bits, 1)
         interval = min(kernel.reuse_factor, kernel.channels if kernel.backend == "vitis" else depth)
     if kind == "zeropad":
-        fill = f"{fill}, {kernel.backend}"
+        fill = f"{fill}, early Vitis" if kernel.backend == "vitis" and not newer else fill
     latency = law(words * interval, (fill, 1, 3))
     return latency, latency
 
