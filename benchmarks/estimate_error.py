@@ -1,15 +1,14 @@
 """How far the estimates of hls4ml's stock kernels are off, on repositories that their fit has not seen.
 
     python -m benchmarks.estimate_error                     # by the reports shipped with hwsr
-    python -m benchmarks.estimate_error hls_reports.json    # by a file of the same schema; of forks only the trend
-    python -m benchmarks.estimate_error --docs docs/estimates.md    # also write the tables into the document
+    python -m benchmarks.estimate_error hls_reports.json    # by those of a file alone; of modified kernels the trend
+    python -m benchmarks.estimate_error --docs docs/estimates.md    # also writes the tables into the document
 
 Every repository's reports are predicted by coefficients fitted to the other repositories alone. A range's ends come
 from those others' errors too, each predicted without itself, so that its coverage is one of unseen repositories.
 """
 
 import argparse
-import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -20,11 +19,12 @@ import numpy as np
 
 from hwsr.estimate.fit import Sample, calibration, errors, fit, held_out, samples, spread, usable
 from hwsr.estimate.model import Fitted, predicted, shipped
-from hwsr.estimate.predict import estimate_point
+from hwsr.estimate.predict import estimate_point, read_points
 from hwsr.estimate.reports import KINDS
 from hwsr.files import write_text
 
 FIGURES = {"latency_max": "latency", "dsp": "DSP", "lut": "LUT", "ff": "FF", "bram18": "BRAM18"}
+CONVOLUTIONS = [name for name, kind in KINDS.items() if kind in ("conv", "depthwise")]
 Row = dict[str, Any]
 
 
@@ -129,18 +129,13 @@ def trend(rows: list[Row]) -> list[str]:
     return lines
 
 
-def tables(rows: list[Row]) -> str:
-    """All tables, as markdown."""
-    found = {figure: outcomes(rows, figure) for figure in FIGURES}
-    seen = {figure: in_sample(rows, figure) for figure in FIGURES}
-    convolutions = [name for name, kind in KINDS.items() if kind in ("conv", "depthwise")]
+def tables(found: dict[str, list[Outcome]]) -> list[str]:
+    """By tool and version, by repository and by type of layer, as lines of markdown."""
     conv2d = of_types(found, "conv2d")
-    parts = [
+    return [
         "Convolutions (1D, 2D, pointwise, depthwise), by tool and version:",
         "",
-        *table(of_types(found, *convolutions), "tool", by_version),
-        "",
-        f"BRAM18 of conv2d within 1 or 20 % of the report: {within_one(conv2d['bram18'])}.",
+        *table(of_types(found, *CONVOLUTIONS), "tool", by_version),
         "",
         "conv2d alone, by repository:",
         "",
@@ -153,37 +148,47 @@ def tables(rows: list[Row]) -> str:
         "All layers, by type:",
         "",
         *table(found, "layer", lambda row: row["layer_type"]),
-        "",
-        "Together:",
-        "",
+    ]
+
+
+def totals(found: dict[str, list[Outcome]]) -> list[str]:
+    """All reports of conv2d, of convolutions and of layers, as lines of markdown."""
+    conv2d = of_types(found, "conv2d")
+    return [
         *table(conv2d, "layers", lambda row: "conv2d"),
-        *table(of_types(found, *convolutions), "", lambda row: "convolutions")[2:],
+        *table(of_types(found, *CONVOLUTIONS), "", lambda row: "convolutions")[2:],
         *table(found, "", lambda row: "all layers")[2:],
         "",
-        "The same by the shipped coefficients, whose fit has seen these reports (no test of anything):",
-        "",
-        *table(of_types(seen, "conv2d"), "layers", lambda row: "conv2d"),
-        *table(of_types(seen, *convolutions), "", lambda row: "convolutions")[2:],
-        *table(seen, "", lambda row: "all layers")[2:],
+        f"BRAM18 of conv2d within 1 or 20 % of the report: {within_one(conv2d['bram18'])}.",
     ]
-    return "\n".join(parts)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("reports", nargs="?", type=Path, help="file of reports [those shipped with hwsr]")
-    parser.add_argument("--docs", type=Path, help="document whose tables to replace")
+    parser.add_argument("--docs", type=Path, help="document whose tables of the same source to replace")
     options = parser.parse_args()
-    rows = calibration() if options.reports is None else json.loads(options.reports.read_text())["points"]
-    parts = [tables([dict(row) for row in rows if usable(row)])]
-    if lines := trend([dict(row) for row in rows]):
-        parts += ["", *lines]
-    text = "\n".join(parts)
+    points = [dict(row) for row in (read_points(options.reports) if options.reports else calibration())]
+    rows = [row for row in points if usable(row)]
+    found = {figure: outcomes(rows, figure) for figure in FIGURES}
+    seen = {figure: in_sample(rows, figure) for figure in FIGURES}
+    lines = [
+        "Each repository by a fit to the others:",
+        "",
+        *totals(found),
+        "",
+        "By the shipped coefficients, whose fit has seen these reports (no test of anything):",
+        "",
+        *totals(seen),
+        "",
+        *(trend(points) if options.reports else tables(found)),
+    ]
+    text = "\n".join(lines)
     print(text)
     if options.docs:
-        mark = r"(<!-- tables: [^\n]*-->\n).*(<!-- end of tables -->)"
+        mark = rf"(<!-- {'file' if options.reports else 'shipped'} -->\n).*?(<!-- end -->)"
         document = options.docs.read_text(encoding="utf-8")
-        write_text(options.docs, re.sub(mark, lambda found: f"{found[1]}{text}\n{found[2]}", document, flags=re.S))
+        write_text(options.docs, re.sub(mark, lambda block: f"{block[1]}{text}\n{block[2]}", document, flags=re.S))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ MEMORY_NS, CHOICE_NS = 1.2, 0.4
 
 @dataclass(frozen=True)
 class Fabric:
-    """multiply_ns: one DSP's product; add_ns: a 16-bit sum in carry logic. Rounded from what HLS's reports plan with."""
+    """multiply_ns: one DSP's product; add_ns: a 16-bit sum in carry logic. Rounded from the delays that HLS plans with."""
 
     multiply_ns: float
     add_ns: float

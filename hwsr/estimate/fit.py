@@ -189,7 +189,9 @@ def _written(value: object) -> str:
 def merged(known: Iterable[Row], more: Iterable[Row]) -> list[Row]:
     """The usable rows of both; of two of one report, the newer."""
     rows = {(row["source"], row["path"], row.get("module"), row.get("commit")): row for row in known}
-    rows |= {(row["source"], row["path"], row.get("module"), row.get("commit")): compact(row) for row in more if usable(row)}
+    rows |= {
+        (row["source"], row["path"], row.get("module"), row.get("commit")): compact(row) for row in more if usable(row)
+    }
     return list(rows.values())
 
 

@@ -8,7 +8,9 @@ from hwsr.estimate.law import Law, law
 from hwsr.estimate.memories import FIFO_SRL_BITS, INDEX_ROM_BITS, bram18, rom_bram18
 from hwsr.estimate.products import LUT_PRODUCT_BITS, Products
 
-# Vitis HLS of 2020 schedules hls4ml's kernels worse than any later version that a report is of.
+# From this clock period on the line buffer's rows are shifted as fast for many channels as for one.
+SLOW_CLOCK_NS = 10.0
+# Vitis HLS of 2020 schedules hls4ml's dense kernels worse than any later version that a report is of.
 EARLY_VITIS_ENDS = (2021, 1)
 # Share of the signed digits' sums that an adder graph keeps when sums are shared (da4ml on ternary 3x3 kernels).
 ADDERS_LEFT = 0.5
@@ -43,8 +45,7 @@ def _unrolled_conv_cycles(kernel: Kernel) -> Law:
     """A pixel a cycle, or every `reuse_factor` cycles.
 
     Vitis makes a function of what happens to a pixel, whose window it keeps from call to call, and begins a call only
-    when the last one has ended: a pixel takes as long as its sums, and no less than the line buffer, of which two rows
-    lie in one memory.
+    when the last one has ended: a pixel takes as long as its sums, and no less than the line buffer.
     """
     pixels = kernel.words or 0
     fill = ("cycles to fill a convolution", int(pixels > 1), 3)
@@ -52,15 +53,21 @@ def _unrolled_conv_cycles(kernel: Kernel) -> Law:
         return law(pixels * min(kernel.reuse_factor, _depth(kernel) - 1) + 2)
     interval = kernel.reuse_factor
     if kernel.backend == "vitis" and kernel.window != (1, 1):
-        interval = max(interval, ceil((kernel.window[0] + 1) / 2), _sum_cycles(kernel))
+        interval = max(interval, _line_buffer_cycles(kernel), _sum_cycles(kernel))
     return law(pixels * interval, fill)
+
+
+def _line_buffer_cycles(kernel: Kernel) -> int:
+    """Cycles to shift the rows of a line buffer on Vitis: two rows lie in a memory; many channels' take longer."""
+    rows = kernel.window[0] - 1
+    if kernel.channels == 1 or kernel.clock_ns >= SLOW_CLOCK_NS:
+        return ceil(1 + rows / 2)
+    return ceil(1.5 * rows)
 
 
 def _sum_cycles(kernel: Kernel) -> int:
     terms = ceil(products_of(kernel).nonzero / kernel.out_channels)
-    return kernel.timing.sum_cycles(
-        kernel.x_bits, _constant_bits(kernel), uses_dsp(kernel), _sum_bits(kernel), terms
-    )
+    return kernel.timing.sum_cycles(kernel.x_bits, _constant_bits(kernel), uses_dsp(kernel), _sum_bits(kernel), terms)
 
 
 def _dense_cycles(kernel: Kernel) -> dict[str, Law]:

@@ -46,14 +46,19 @@ def value(kernel: Kernel, figure: str) -> int:
 @pytest.mark.parametrize(
     ("changed", "cycles_a_pixel"),
     [
-        ({}, 3),  # two rows to shift, one and a half cycles each
-        ({"channels": 1}, 2),
-        ({"clock_ns": 25.0}, 2),
+        # 72 products outside DSPs: two levels of shifted sums and seven of the tree, three levels a cycle
+        ({}, 3),
+        ({"x_bits": 16, "w_bits": 16, "acc_bits": 16}, 3),  # a DSP and a level in the first cycle
+        ({"clock_ns": 25.0}, 2),  # all in one cycle, but two rows of the line buffer lie in a memory
+        ({"clock_ns": 25.0, "window": (5, 5)}, 3),
         ({"window": (5, 5)}, 6),
-        ({"window": (5, 5), "channels": 1}, 3),
+        ({"clock_ns": 25.0, "window": (1, 3)}, 1),
         ({"window": (1, 1)}, 1),
+        # on the slowest fabric a product takes three cycles and every level one
+        ({"fabric": ARTIX7, "x_bits": 16, "w_bits": 16, "acc_bits": 16}, 3 + 7),
         ({"backend": "vivado"}, 1),
         ({"backend": "vivado", "reuse_factor": 4}, 4),
+        ({"reuse_factor": 16}, 16),
         # a loop of 36 steps: ROM, product and sum take two cycles more, the way in and out five
         ({"folded": True, "reuse_factor": 36}, 36 + 2 + 5),
         ({"folded": True, "reuse_factor": 36, "clock_ns": 25.0}, 36 + 5),
