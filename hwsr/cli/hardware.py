@@ -57,7 +57,7 @@ def hls(
             test_tiles(graph, image),
             lambda tile: run(graph, tile),
             backend,
-            part or find_device(device).full_part,
+            part or find_device(device).hls_part,
             1000 / check_clock(clock),
             reuse_factor,
         )

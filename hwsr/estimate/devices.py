@@ -38,6 +38,13 @@ class Device:
         """What to know about this part's counts before an estimate is held against them; empty for AMD's."""
         return FAMILY_NOTES.get(self.family, "")
 
+    @property
+    def hls_part(self) -> str:
+        """The part's number for Vitis or Vivado HLS. Raises HwsrError for a part of another vendor."""
+        if not self.full_part.startswith("xc"):
+            raise HwsrError(f"{self.part} ({self.board}): Vitis and Vivado HLS build for AMD's parts alone")
+        return self.full_part
+
 
 @cache
 def devices() -> tuple[Device, ...]:

@@ -50,3 +50,9 @@ def test_devices_are_found_by_part_and_board() -> None:
 def test_unknown_device_is_named() -> None:
     with pytest.raises(HwsrError, match=r"unknown device 'xc2064'.*KV260"):
         find_device("xc2064")
+
+
+def test_hls_builds_for_amds_parts_alone() -> None:
+    assert find_device("KV260").hls_part == "xck26-sfvc784-2LV-c"
+    with pytest.raises(HwsrError, match="LFE5U-85F"):
+        _ = find_device("ULX3S-85F").hls_part
