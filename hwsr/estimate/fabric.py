@@ -15,7 +15,7 @@ MEMORY_NS, CHOICE_NS = 1.2, 0.4
 
 @dataclass(frozen=True)
 class Fabric:
-    """multiply_ns: one DSP's product; add_ns: a 16-bit sum in carry logic. Rounded from the delays that HLS plans with."""
+    """multiply_ns: one DSP's product; add_ns: a 16-bit sum in carry logic. Rounded delays that HLS plans with."""
 
     multiply_ns: float
     add_ns: float
@@ -74,23 +74,31 @@ class Timing:
         """A sum grows slower with its carry chain."""
         return self.fabric.add_ns * (0.8 + bits / 80)
 
-    def adder_levels(self) -> float:
-        """Levels of an adder tree in a cycle, at least one."""
-        return max(self.usable / self.fabric.add_ns, 1.0)
-
     def sum_cycles(self, a_bits: int, b_bits: int, in_dsp: bool, sum_bits: int, terms: int) -> int:
         """Cycles of the sum of `terms` products, from its inputs to its result.
 
         Products outside DSPs are two levels of shifted sums. A cycle holds as many levels as fit; one or none of them
         where it begins with a DSP's product.
         """
-        levels, add = max(terms - 1, 0).bit_length(), self.add_ns(sum_bits)
-        in_a_cycle = max(int(self.usable / add), 1)
+        stages, first, later = self._levels(a_bits, b_bits, in_dsp, sum_bits)
+        levels = max(terms - 1, 0).bit_length()
+        return stages + ceil(max(levels - first, 0) / later)
+
+    def kept_sums(self, a_bits: int, b_bits: int, in_dsp: bool, sum_bits: int, terms: int) -> float:
+        """Sums that stand in registers between the cycles of `sum_cycles`, all cycles together."""
+        stages, first, later = self._levels(a_bits, b_bits, in_dsp, sum_bits)
+        boundaries = self.sum_cycles(a_bits, b_bits, in_dsp, sum_bits, terms) - stages
+        return sum(terms / 2 ** (max(first, 0) + later * i) for i in range(boundaries))
+
+    def _levels(self, a_bits: int, b_bits: int, in_dsp: bool, sum_bits: int) -> tuple[int, int, int]:
+        """Cycles of a product, levels of sums that fit behind it, and levels in every later cycle."""
+        add = self.add_ns(sum_bits)
+        later = max(int(self.usable / add), 1)
         if not in_dsp:
-            return max(ceil((levels + 2) / in_a_cycle), 1)
+            return 1, later - 2, later
         stages = self.multiply_stages(a_bits, b_bits)
         room = self.usable - self.multiply_ns(a_bits, b_bits) if stages == 1 else 0.0
-        return stages + ceil(max(levels - int(room / add), 0) / in_a_cycle)
+        return stages, int(room / add), later
 
     def accumulate_depth(self, a_bits: int, b_bits: int, terms: int) -> int:
         """Cycles from a weight's address to the sum: the ROM, the product, and a tree over `terms` and the sum."""

@@ -66,8 +66,13 @@ def _line_buffer_cycles(kernel: Kernel) -> int:
 
 
 def _sum_cycles(kernel: Kernel) -> int:
+    return kernel.timing.sum_cycles(*_sum(kernel))
+
+
+def _sum(kernel: Kernel) -> tuple[int, int, bool, int, int]:
+    """What the timing of a sum depends on: bits of both factors, whether in DSPs, bits of the sum, and its terms."""
     terms = ceil(products_of(kernel).nonzero / kernel.out_channels)
-    return kernel.timing.sum_cycles(kernel.x_bits, _constant_bits(kernel), uses_dsp(kernel), _sum_bits(kernel), terms)
+    return kernel.x_bits, _constant_bits(kernel), uses_dsp(kernel), _sum_bits(kernel), terms
 
 
 def _dense_cycles(kernel: Kernel) -> dict[str, Law]:
@@ -197,13 +202,13 @@ def _unrolled_ff(kernel: Kernel, name: str) -> Law:
     window = (f"FFs of an input's bit, {name}", kernel.window_bits, 2)
     if kernel.reuse_factor > 1 and kernel.kind != "depthwise":
         return law(0, control, window, ("FFs of a shared product", products.nonzero * factors, 1))
-    kept = products.nonzero * _sum_bits(kernel) / 2 ** min(kernel.timing.adder_levels(), 30)
+    kept = kernel.out_channels * _sum_bits(kernel) * kernel.timing.kept_sums(*_sum(kernel))
     return law(
         0,
         control,
         window,
         ("FFs of a constant multiplier's stage", products.hard * factors * stages if stages > 1 else 0, 1),
-        ("FFs of a tree's bit", kept, 1),
+        ("FFs of a sum's bit", kept, 0.3),
     )
 
 
