@@ -77,7 +77,8 @@ def _sum(kernel: Kernel) -> tuple[int, int, bool, int, int]:
 
 def _dense_cycles(kernel: Kernel) -> dict[str, Law]:
     if kernel.folded:
-        loop = kernel.reuse_factor + _depth(kernel) - 2
+        words = kernel.words or 1
+        loop = kernel.reuse_factor + _depth(kernel) - 2 + (words if words > 1 else 0)
         latency = law(loop, (f"cycles around a dense loop, {kernel.backend}", 1, 2))
         return {
             "latency_max": latency,
@@ -114,7 +115,7 @@ def _top_weight_bits(kernel: Kernel) -> int:
 def dsp(kernel: Kernel) -> Law:
     """Counted, without a coefficient: reports of fully described layers agree with it."""
     if not uses_dsp(kernel):
-        return law()
+        return law(_small_products_in_dsp(kernel))
     products = products_of(kernel)
     if kernel.folded:
         top = dsps(kernel.x_bits, max(_top_weight_bits(kernel), 1))
@@ -168,11 +169,20 @@ def _folded_lut(kernel: Kernel, name: str) -> Law:
     )
 
 
+def _small_products_in_dsp(kernel: Kernel) -> int:
+    """Vivado HLS gives a DSP to a product and the sum behind it, however small: one of every two that are summed."""
+    if not kernel.folded or kernel.backend == "vitis" or kernel.w_bits <= 2:
+        return 0
+    summed = kernel.multipliers // kernel.out_channels
+    return kernel.out_channels * ceil(summed / 2) if summed else kernel.multipliers
+
+
 def small_product_bits(kernel: Kernel) -> int:
     """Bits of the partial products of a folded kernel's multipliers outside DSPs; a ternary weight only selects."""
     if uses_dsp(kernel):
         return 0
-    return kernel.multipliers * kernel.x_bits * (kernel.w_bits if kernel.w_bits > 2 else 1)
+    outside = kernel.multipliers - _small_products_in_dsp(kernel)
+    return outside * kernel.x_bits * (kernel.w_bits if kernel.w_bits > 2 else 1)
 
 
 def ff(kernel: Kernel) -> Law:
@@ -181,7 +191,8 @@ def ff(kernel: Kernel) -> Law:
 
 
 def _folded_ff(kernel: Kernel, name: str) -> Law:
-    stages = kernel.timing.multiply_stages(kernel.x_bits, kernel.w_bits) if uses_dsp(kernel) else 1
+    in_dsp = uses_dsp(kernel) or _small_products_in_dsp(kernel)
+    stages = kernel.timing.multiply_stages(kernel.x_bits, kernel.w_bits) if in_dsp else 1
     piped = kernel.multipliers * (kernel.x_bits + kernel.w_bits) * (stages - 1)
     return law(
         0,

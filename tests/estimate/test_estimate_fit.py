@@ -47,7 +47,7 @@ def test_every_row_names_its_source() -> None:
         assert len(row["commit"]) == 40
         assert row["path"]
         assert usable(row)
-    assert len({row["source"] for row in ROWS}) >= 12
+    assert len({row["source"] for row in ROWS}) >= 13
 
 
 def test_rows_are_compact_and_forks_stay_out() -> None:

@@ -119,6 +119,20 @@ def test_folded_layers_share_multipliers() -> None:
     assert after_synthesis(kernel, predict(kernel))["bram18"].value == 1
 
 
+@pytest.mark.parametrize(("reuse", "dsp"), [(36, 4), (18, 8), (9, 16), (72, 4), (288, 1)])
+def test_vivado_gives_small_products_that_are_summed_a_dsp_for_two(reuse: int, dsp: int) -> None:
+    # 288 products in 4 filters: 2, 4 and 8 a filter and step, then one of each, then one alone
+    kernel = replace(folded(CONV, reuse), backend="vivado")
+    assert value(kernel, "dsp") == dsp
+    assert value(replace(kernel, backend="vitis"), "dsp") == 0
+    assert value(replace(kernel, w_bits=2), "dsp") == 0
+
+
+def test_a_dense_layer_reads_its_words_first() -> None:
+    one, many = folded(DENSE, 72), folded(replace(DENSE, words=9, channels=8), 72)
+    assert value(many, "latency_max") == value(one, "latency_max") + 9
+
+
 def test_the_top_weight_of_a_rom_is_trimmed() -> None:
     # 32-bit products take 4 DSPs; weights of 18 bits in use make the last one 2, as reports of 2019.2 show
     products = replace(Products.of(np.full((4, 4, 3, 3), 2**16)), magnitude_bits=17)
