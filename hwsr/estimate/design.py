@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hwsr.errors import HwsrError
-from hwsr.estimate.conv import Backend
 from hwsr.estimate.devices import Device
-from hwsr.estimate.layers import Counts, Edge, Layer, Site, estimate_layer
+from hwsr.estimate.fabric import Backend
+from hwsr.estimate.layers import Counts, Edge, Layer, Site, Target, estimate_layer
 from hwsr.estimate.resources import Resources
 from hwsr.ir.graph import Input, IntGraph, SpatialSum
 from hwsr.ir.stages import Reuse, fused_requantizations, reuse_factors
@@ -64,7 +64,7 @@ class Estimate:
 
     @property
     def usage(self) -> dict[str, float]:
-        """Share of the device, by resource: 1 is all of it. LUTs are those after logic synthesis."""
+        """Share of the device, by resource: 1 is all of it. All are those after logic synthesis."""
         total = self.resources
         return {name: getattr(total, name) / getattr(self.device, name) for name in ("lut", "ff", "dsp", "bram18")}
 
@@ -104,11 +104,12 @@ def estimate(
     depths = _depths(graph, fifo_depths or {})
     factors = reuse_factors(graph, reuse_factor)
     requantizations = fused_requantizations(graph)
+    target = Target(device.full_part, 1000 / clock_mhz, backend)
     inside = {node.name for node in requantizations.values()}
     layers = tuple(
         estimate_layer(
             node,
-            Site(graph, frame, factors.get(node.name, 1), backend),
+            Site(graph, frame, factors.get(node.name, 1), target),
             requantizations.get(node.name),
             depths,
         )

@@ -7,6 +7,12 @@ from importlib.resources import files
 
 from hwsr.errors import HwsrError
 
+# What the counts of a family's parts are, where that is not the AMD parts' 6-input LUTs, DSP48s and 18 Kb block RAMs.
+FAMILY_NOTES = {
+    "ECP5": "lut are 4-input LUTs, dsp 18x18 multipliers and bram18 EBRs of 18 Kb; figures made for 6-input LUTs and "
+    "for multipliers of 27x18 come out too low for it",
+}
+
 
 @dataclass(frozen=True)
 class Device:
@@ -18,6 +24,7 @@ class Device:
     part: str
     full_part: str
     board: str
+    family: str
     lut: int
     ff: int
     dsp: int
@@ -25,6 +32,18 @@ class Device:
     uram: int
     clock_mhz: float
     source: str
+
+    @property
+    def note(self) -> str:
+        """What to know about this part's counts before an estimate is held against them; empty for AMD's."""
+        return FAMILY_NOTES.get(self.family, "")
+
+    @property
+    def hls_part(self) -> str:
+        """The part's number for Vitis or Vivado HLS. Raises HwsrError for a part of another vendor."""
+        if not self.full_part.startswith("xc"):
+            raise HwsrError(f"{self.part} ({self.board}): Vitis and Vivado HLS build for AMD's parts alone")
+        return self.full_part
 
 
 @cache
@@ -41,7 +60,7 @@ def find_device(name: str) -> Device:
     """
     wanted = _plain(name)
     for device in devices():
-        if wanted == _plain(device.board) or _plain(name.split("-")[0]) == device.part:
+        if wanted == _plain(device.board) or wanted.startswith(_plain(device.part)):
             return device
     known = ", ".join(f"{device.part} ({device.board})" for device in devices())
     raise HwsrError(f"unknown device '{name}'; known are {known}")

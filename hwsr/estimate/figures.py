@@ -1,16 +1,15 @@
 """What every estimated figure means, the law it comes from, and how far that law was found to be off.
 
-Errors are those that `benchmarks/estimate_error.py` printed for csynth reports of unmodified hls4ml conv2d kernels in
-public repositories (27 reports of 6 repositories; of the 10 folded ones 7 are of one), by which the coefficients were
-chosen: on designs not seen expect more. Percentages are |estimate - report| / report.
+Errors are those on csynth reports of repositories that the fit had not seen; `hwsr.estimate.fit` measures them and
+docs/estimates.md has them by tool and version. Percentages are |estimate - report| / report.
 """
 
 from dataclasses import dataclass
 
+from hwsr.estimate.model import COVERAGE, shipped
+
 NOTE = "estimates: nothing here was synthesized"
 UNMEASURED = "not measured"
-_UNROLLED = "(11 reports)"
-_FOLDED = "(10 reports, 7 of one repository)"
 
 
 @dataclass(frozen=True)
@@ -22,40 +21,63 @@ class Figure:
     error: str
 
 
+def _measured(figure: str) -> str:
+    error = shipped()[figure].error
+    return (
+        f"convolutions in csynth reports: median {error['median']:.0%}, 90th percentile {error['p90']:.0%} "
+        f"({error['reports']:.0f} reports of {error['repositories']:.0f} repositories, each left out of its fit)"
+    )
+
+
 FIGURES = {
     "cycles": Figure(
         "clock cycles a frame",
-        "folded: padded pixels * (RF + 5) + 1 (Vitis; Vivado RF + 4, above 18 bits RF + 11); unrolled: padded pixels "
-        "* II + 2 (Vitis, II 1 to 6) or + 4 (Vivado); other stages one pixel a cycle; a pipeline goes at the pace of "
-        "its slowest stage",
-        "conv2d: median 0.0 %, 90th percentile 54 %, worst 62 % (27 reports; the worst are of Vitis HLS 2020.2, II 8)",
+        "folded: padded pixels * (reuse factor + the depth of its loop); unrolled: padded pixels * the cycles that the "
+        "line buffer needs; other stages one pixel a cycle; a pipeline goes at the pace of its slowest stage",
+        _measured("latency_max"),
     ),
     "lut_csynth": Figure(
         "LUT in HLS's own report",
-        "unrolled: an adder a signed digit of the weights; folded: an accumulator a multiplier; line buffers in SRLs",
-        f"conv2d unrolled: median 8.4 %, worst 118 % {_UNROLLED}; folded: median 3.8 %, worst 60 % {_FOLDED}",
+        "unrolled: a sum a nonzero weight and the shifted sums of easy products; folded: an accumulator a multiplier, "
+        "the choice of inputs; line buffers in shift registers",
+        _measured("lut"),
     ),
     "lut": Figure(
         "LUT after logic synthesis",
-        "unrolled: csynth / 1.5; folded: an accumulator a multiplier and half a LUT a bit of the window",
+        "unrolled: 0.6 of csynth's; folded: control, 0.3 a bit of the window, 0.75 a bit of an accumulator",
         f"{UNMEASURED}: read off reports of modified kernels",
     ),
-    "ff": Figure(
+    "ff_csynth": Figure(
         "flip-flops in HLS's own report",
-        "of the window's bits and the number of products",
-        f"conv2d unrolled: median 38 %, worst 234 % {_UNROLLED}; folded: median 0.2 %, worst 57 % {_FOLDED}",
+        "the window's bits, the stages of multipliers, the levels of sums that a cycle does not hold",
+        _measured("ff"),
+    ),
+    "ff": Figure(
+        "flip-flops after logic synthesis",
+        "unrolled: 0.78 of csynth's; folded: control, 0.9 a bit of the window, an accumulator a multiplier",
+        f"{UNMEASURED}: read off reports of modified kernels",
     ),
     "dsp": Figure(
-        "DSP slices in HLS's own report",
-        "folded: products / RF; unrolled: constants of more than 3 signed digits whose product exceeds 16 bits; "
-        "ternary: none",
-        f"conv2d unrolled: median 21 %, but 15 for 0, 244 for 0 and 18 for 1 {_UNROLLED}; folded: median 10 %, "
-        f"worst 4 for 2 {_FOLDED}",
+        "DSP slices, in HLS's own report as after synthesis",
+        "folded: products / reuse factor; unrolled: constants of 3 signed digits or more in products of more than 20 "
+        "bits; ternary: none",
+        _measured("dsp"),
     ),
-    "bram18": Figure(
+    "bram18_csynth": Figure(
         "18 Kb block RAMs in HLS's own report",
         "weights of folded layers, tables, row buffers and deep FIFOs by their shape, 1024 x 18 or 512 x 36",
-        f"conv2d folded: median 0.0 %, worst 14 % {_FOLDED}; buffers and FIFOs {UNMEASURED}",
+        _measured("bram18"),
+    ),
+    "bram18": Figure(
+        "18 Kb block RAMs after logic synthesis",
+        "as csynth's; weights of up to 256 steps use both ports of a block",
+        f"{UNMEASURED}: equal to within 5 % in reports of modified kernels",
+    ),
+    "csynth_ranges": Figure(
+        "low and high end of what HLS's own report would say of a stage's kernel, by figure",
+        "factors around the estimate, as wide as it was off on repositories left out of the fit; null where no report "
+        "of such a kernel exists",
+        f"made to hold the truth in {COVERAGE:.0%} of reports of unseen repositories",
     ),
     "fps": Figure("images a second", "clock / (tiles * passes * cycles of the slowest stage)", "as cycles"),
     "counts": Figure(

@@ -1,19 +1,24 @@
 """What one stage of the hardware computes, holds and takes: a node of an IntGraph, with its requantization.
 
-Convolutions go by `hwsr.estimate.conv`. The other stages are one pixel a cycle at their output's resolution (shared
-multipliers: one in reuse-factor cycles; a table: one channel a cycle), an adder or comparator bit is a LUT, and the
-output word is registered. No report of these stages exists to hold that against.
+Convolutions are hls4ml's stock kernels and go by the laws that `hwsr.estimate.model` fits to reports. The other
+stages are kernels of hwsr's own: one pixel a cycle at their output's resolution (shared multipliers: one in
+reuse-factor cycles; a table: one channel a cycle), an adder or comparator bit is a LUT, and the output word is
+registered. No report of these stages exists to hold that against.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from hwsr.errors import HwsrError
-from hwsr.estimate import conv
-from hwsr.estimate.conv import Backend, ConvLayer, Products
-from hwsr.estimate.resources import Resources, fifo, luts, memory
+from hwsr.estimate.fabric import Backend, dsps, fabric_of
+from hwsr.estimate.kernel import Kernel
+from hwsr.estimate.model import Prediction, predict
+from hwsr.estimate.products import LUT_PRODUCT_BITS, Products
+from hwsr.estimate.reports import NEWEST
+from hwsr.estimate.resources import Resources, fifo, luts, memory, registers
+from hwsr.estimate.synthesis import after_synthesis
 from hwsr.ir.graph import (
     Add,
     ChannelMul,
@@ -39,6 +44,8 @@ FILL = 2
 
 # One stream into one node: its reader's name and which of its inputs it is.
 Edge = tuple[str, int]
+# (low, high) of a figure, by its name.
+Ranges = dict[str, tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,10 @@ class Counts:
 
 @dataclass(frozen=True)
 class Layer:
-    """One stage: `name` and `kind` of its node, the cycles it takes for a frame, and its resources, FIFOs included."""
+    """One stage: `name` and `kind` of its node, the cycles it takes for a frame, and its resources, FIFOs included.
+
+    ranges: low and high end of what csynth would report of its kernel, by figure; None where no report teaches any.
+    """
 
     name: str
     kind: str
@@ -71,16 +81,26 @@ class Layer:
     counts: Counts
     cycles: int
     resources: Resources
+    ranges: Ranges | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a design is built for: the part's number, its clock, the tool."""
+
+    part: str
+    clock_ns: float
+    backend: Backend
 
 
 @dataclass(frozen=True)
 class Site:
-    """Where a node stands: its graph, the frame (H, W) that the hardware works on, its reuse factor, the tool."""
+    """Where a node stands: its graph, the frame (H, W) that the hardware works on, its reuse factor, the target."""
 
     graph: IntGraph
     frame: tuple[int, int]
     reuse_factor: int
-    backend: Backend
+    target: Target
 
     def shape(self, name: str) -> tuple[int, int, int]:
         """(C, H, W) of a tensor."""
@@ -90,7 +110,14 @@ class Site:
         return self.graph.tensors[name].type.bits
 
 
-Cost = tuple[Counts, int, Resources]
+@dataclass(frozen=True)
+class Cost:
+    """A stage without its streams."""
+
+    counts: Counts
+    cycles: int
+    resources: Resources
+    ranges: Ranges | None = None
 
 
 def estimate_layer(node: Node, site: Site, requantize: Requantize | None, depths: Mapping[Edge, int]) -> Layer:
@@ -100,7 +127,8 @@ def estimate_layer(node: Node, site: Site, requantize: Requantize | None, depths
     """
     if type(node) not in _LAWS:
         raise HwsrError(f"node '{node.name}': {type(node).__name__} has no hardware stage to estimate yet")
-    counts, cycles, taken = _LAWS[type(node)](node, site)
+    cost = _LAWS[type(node)](node, site)
+    counts, taken = cost.counts, cost.resources
     channels, _, _ = site.shape(node.name)
     if requantize:
         taken += _requantizing(channels, site.bits(node.name), requantize.type.bits)
@@ -108,7 +136,7 @@ def estimate_layer(node: Node, site: Site, requantize: Requantize | None, depths
         words, width = depths[node.name, i], site.shape(name)[0] * site.bits(name)
         counts += Counts(fifo_bits=words * width)
         taken += fifo(words, width)
-    return Layer(node.name, type(node).__name__, site.reuse_factor, counts, cycles, taken)
+    return Layer(node.name, type(node).__name__, site.reuse_factor, counts, cost.cycles, taken, cost.ranges)
 
 
 def _requantizing(channels: int, acc_bits: int, out_bits: int) -> Resources:
@@ -124,29 +152,59 @@ def _conv(node: Conv, site: Site) -> Cost:
     channels, height, width = site.shape(x)
     pixels = height * width
     ternary = np.abs(node.weight).max(initial=0) <= 1
-    layer = ConvLayer(
-        height=height + kh - 1,
-        width=width + kw - 1,
+    kernel = Kernel(
+        kind="depthwise" if node.depthwise else "conv",
+        backend=site.target.backend,
+        version=NEWEST,
+        fabric=fabric_of(site.target.part),
+        clock_ns=site.target.clock_ns,
+        words=(height + kh - 1) * (width + kw - 1),
+        out_words=pixels,
         channels=channels,
-        kernel=(kh, kw),
+        out_channels=len(node.weight),
+        row=width + kw - 1,
+        window=(kh, kw),
         products=Products.of(node.weight),
         x_bits=site.bits(x),
         w_bits=2 if ternary else QType.holding(int(node.weight.min()), int(node.weight.max()), 0).bits,
         acc_bits=QType.holding(*accumulator_range(node, site.graph.tensors[x]), 0).bits,
         reuse_factor=site.reuse_factor,
-        backend=site.backend,
+        folded=site.reuse_factor > 1,
     )
     counts = Counts(
         macs=pixels * node.weight.size,
         additions=pixels * _additions(node),
         multiplications=0 if node.weight_bits == 2 else pixels * node.weight.size,
         weight_bits=node.weight.size * node.weight_bits,
-        line_buffer_bits=layer.line_buffer_bits,
+        line_buffer_bits=kernel.line_buffer_bits,
     )
-    taken = conv.resources(layer)
-    if (kh, kw) != (1, 1):
-        taken += conv.padding(channels, layer.x_bits)
-    return counts, conv.cycles(layer), taken
+    return _stock(kernel, counts, padded=(kh, kw) != (1, 1))
+
+
+def _stock(kernel: Kernel, counts: Counts, padded: bool) -> Cost:
+    """One of hls4ml's kernels, with the zero padding in front of it where it is `padded`, which is never slower."""
+    csynth = predict(kernel)
+    taken = _taken(kernel, csynth)
+    if padded:
+        padding = replace(
+            kernel, kind="zeropad", out_words=kernel.words, out_channels=kernel.channels, out_bits=kernel.x_bits
+        )
+        taken += _taken(padding, predict(padding))
+    ranges = {name: (found.low, found.high) for name, found in csynth.items()}
+    return Cost(counts, csynth["latency_max"].value, taken, ranges)
+
+
+def _taken(kernel: Kernel, csynth: Mapping[str, Prediction]) -> Resources:
+    after = after_synthesis(kernel, csynth)
+    return Resources(
+        lut_csynth=csynth["lut"].value,
+        lut=after["lut"].value,
+        ff_csynth=csynth["ff"].value,
+        ff=after["ff"].value,
+        dsp=after["dsp"].value,
+        bram18_csynth=csynth["bram18"].value,
+        bram18=after["bram18"].value,
+    )
 
 
 def _additions(node: Conv) -> int:
@@ -159,8 +217,8 @@ def _additions(node: Conv) -> int:
 def _stage(site: Site, name: str, counts: Counts, taken: Resources, interval: int = 1) -> Cost:
     """A stage of one word every `interval` cycles at the resolution of tensor `name`, its output word registered."""
     channels, height, width = site.shape(name)
-    control = luts(CONTROL) + Resources(ff=channels * site.bits(name))
-    return counts, height * width * interval + FILL, control + taken
+    control = luts(CONTROL) + registers(channels * site.bits(name))
+    return Cost(counts, height * width * interval + FILL, control + taken)
 
 
 def _scale(node: Scale, site: Site) -> Cost:
@@ -175,19 +233,19 @@ def _scale(node: Scale, site: Site) -> Cost:
 
 
 def _constants(factor: IntArray, x_bits: int, factor_bits: int) -> Resources:
-    """Products with constants: shifts and adds, or a DSP as `conv` has it."""
+    """Products with constants: shifts and adds, or a DSP as a convolution's have it."""
     products = Products.of(factor)
-    if x_bits + factor_bits <= conv.LUT_PRODUCT_BITS:
+    if x_bits + factor_bits <= LUT_PRODUCT_BITS:
         return luts((products.digits - products.nonzero) * (x_bits + factor_bits))
     easy = (products.digits - products.hard_digits) - (products.nonzero - products.hard)
-    return luts(easy * (x_bits + factor_bits)) + Resources(dsp=round(products.hard) * conv.dsps(x_bits, factor_bits))
+    return luts(easy * (x_bits + factor_bits)) + Resources(dsp=round(products.hard) * dsps(x_bits, factor_bits))
 
 
 def _multipliers(count: int, a_bits: int, b_bits: int) -> Resources:
     """Multipliers of two variables: a LUT a bit product when small, else DSPs."""
-    if a_bits + b_bits <= conv.LUT_PRODUCT_BITS:
+    if a_bits + b_bits <= LUT_PRODUCT_BITS:
         return luts(count * a_bits * b_bits)
-    return Resources(dsp=count * conv.dsps(a_bits, b_bits))
+    return Resources(dsp=count * dsps(a_bits, b_bits))
 
 
 def _channel_mul(node: ChannelMul, site: Site) -> Cost:

@@ -54,6 +54,7 @@ def _layer(layer: Layer, pixels: int) -> dict[str, Any]:
         "estimates": {
             "cycles": layer.cycles,
             "resources": asdict(layer.resources),
+            "csynth_ranges": layer.ranges and {name: list(ends) for name, ends in layer.ranges.items()},
             **_counted(layer.counts, pixels),
         },
     }
@@ -107,8 +108,9 @@ def _device(estimate: Estimate) -> Table:
         figure = FIGURES[name]
         row = (f"{getattr(total, name):,}", f"{getattr(device, name):,}", f"{share:.1%}", figure.error)
         table.add_row(figure.unit, *row, style=style)
-    figure = FIGURES["lut_csynth"]
-    table.add_row(figure.unit, f"{total.lut_csynth:,}", "", "", figure.error)
+    for name in ("lut_csynth", "ff_csynth", "bram18_csynth"):
+        table.add_row(FIGURES[name].unit, f"{getattr(total, name):,}", "", "", FIGURES[name].error)
+    table.caption = device.note or None
     return table
 
 

@@ -124,13 +124,14 @@ def test_counts_are_exact() -> None:
 def test_cycles_and_rate() -> None:
     found = estimate(network(), KV260, clock_mhz=100, reuse_factor=4)
     cycles = {layer.name: layer.cycles for layer in found.layers}
-    assert cycles["head"] == 12 * 18 * (3 + 5) + 1  # 27 inputs: the next factor that hls4ml can build is 3
-    assert cycles["sum"] == 12 * 18 * (4 + 5) + 1
-    assert cycles["mix"] == 160 * (3 + 5) + 1
+    # 27 inputs: the next factor that hls4ml can build is 3; nine products a step make a tree of one cycle more
+    assert cycles["head"] == 12 * 18 * (3 + 5 + 1)
+    assert cycles["sum"] == 12 * 18 * (4 + 5 + 1)
+    assert cycles["mix"] == 160 * (3 + 5)
     assert cycles["factor"] == 160 * 3 + 2
     assert cycles["shuffle"] == cycles["anchored"] == cycles["half"] == 640 + 2
     assert found.bottleneck.name == "sum"
-    assert found.fps == pytest.approx(100e6 / 1945)
+    assert found.fps == pytest.approx(100e6 / 2160)
     assert (found.tiles, found.passes, found.overlap) == (1, 1, 1.0)
 
 
@@ -154,7 +155,8 @@ def test_attention_works_by_tiles() -> None:
     assert layers["pool"].counts.additions == 160 * 4
     assert layers["pool"].cycles == 162
     assert layers["squeeze"].counts.macs == 16
-    assert layers["squeeze"].resources.dsp == 1
+    assert layers["squeeze"].reuse_factor == 16
+    assert layers["squeeze"].resources.dsp == 0  # a product of 8 x 8 bits stays in LUTs
     assert layers["gate"].cycles == 4 + 2
     assert layers["gate"].counts.weight_bits == 256 * 8
     assert layers["attend"].counts.multiplications == 160 * 4
@@ -201,7 +203,7 @@ def test_fifos_are_counted_where_they_are() -> None:
     plain, deep = estimate(graph, KV260), estimate(graph, KV260, fifo_depths={("skip", 1): 100})
     before, after = ({layer.name: layer for layer in found.layers} for found in (plain, deep))
     assert after["skip"].counts.fifo_bits == (100 + DEFAULT_DEPTH) * 4 * 8
-    assert after["skip"].resources == before["skip"].resources + Resources(-32, -32, 0, 0, 1)
+    assert after["skip"].resources == before["skip"].resources + Resources(-32, -32, bram18_csynth=1, bram18=1)
     assert after["tail"] == before["tail"]
 
 
@@ -259,6 +261,14 @@ def test_json_round_trip_and_labels() -> None:
     for part in (value, *value["layers"]):
         assert set(part["estimates"]) <= explained
         assert set(part["estimates"]["resources"]) <= set(value["figures"])
+    ranges = {part["name"]: part["estimates"]["csynth_ranges"] for part in value["layers"]}
+    assert ranges["skip"] is None
+    low, high = ranges["head"]["lut"]
+    assert (
+        low
+        < next(part for part in value["layers"] if part["name"] == "head")["estimates"]["resources"]["lut_csynth"]
+        < high
+    )
     assert all(figure["error"] for figure in value["figures"].values())
 
 

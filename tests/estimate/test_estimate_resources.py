@@ -1,15 +1,25 @@
-"""Memories by shape, and the devices."""
+"""Memories by shape."""
 
 import pytest
 
-from hwsr.errors import HwsrError
-from hwsr.estimate.devices import devices, find_device
-from hwsr.estimate.resources import Resources, bram18, fifo, memory, shift_register
+from hwsr.estimate.memories import bram18, rom_bram18
+from hwsr.estimate.resources import Resources, fifo, memory, shift_register
 
 
 @pytest.mark.parametrize(
     ("words", "width", "blocks"),
-    [(1, 36, 1), (512, 36, 1), (512, 37, 2), (513, 36, 2), (1024, 18, 1), (1152, 8192, 456 + 228), (3072, 18, 3)],
+    [
+        (1, 36, 1),
+        (2048, 9, 1),
+        (3360, 5, 2),
+        (4096, 4, 1),
+        (512, 36, 1),
+        (512, 37, 2),
+        (513, 36, 2),
+        (1024, 18, 1),
+        (1152, 8192, 456 + 228),
+        (3072, 18, 3),
+    ],
 )
 def test_block_rams_by_shape(words: int, width: int, blocks: int) -> None:
     assert bram18(words, width) == blocks
@@ -17,25 +27,16 @@ def test_block_rams_by_shape(words: int, width: int, blocks: int) -> None:
 
 def test_small_memories_are_luts() -> None:
     assert memory(64, 16) == Resources(lut_csynth=16, lut=16)
-    assert memory(65, 16) == Resources(bram18=1)
+    assert memory(65, 16) == Resources(bram18_csynth=1, bram18=1)
     assert fifo(2, 128) == shift_register(2, 128) == Resources(lut_csynth=128, lut=128)
-    assert fifo(33, 128) == Resources(bram18=4)
+    assert fifo(33, 128) == Resources(bram18_csynth=4, bram18=4)
 
 
 def test_resources_add_up() -> None:
-    assert Resources(1, 2, 3, 4, 5) + Resources(10, 20, 30, 40, 50) == Resources(11, 22, 33, 44, 55)
+    ten = Resources(10, 20, 30, 40, 50, 60, 70)
+    assert Resources(1, 2, 3, 4, 5, 6, 7) + ten == Resources(11, 22, 33, 44, 55, 66, 77)
 
 
-def test_devices_are_found_by_part_and_board() -> None:
-    for device in devices():
-        assert find_device(device.part) == find_device(device.board) == device
-        assert device.source
-        assert min(device.lut, device.ff, device.dsp, device.bram18, device.clock_mhz) > 0
-    assert find_device("xczu9eg-ffvb1156-2-e").board == "ZCU102"
-    assert find_device("pynq z2").part == "xc7z020"
-    assert len({device.part for device in devices()}) == len(devices())
-
-
-def test_unknown_device_is_named() -> None:
-    with pytest.raises(HwsrError, match=r"unknown device 'xc2064'.*KV260"):
-        find_device("xc2064")
+def test_few_constants_are_no_block_ram() -> None:
+    assert rom_bram18(64, 16) == 0
+    assert rom_bram18(65, 16) == 1
