@@ -73,7 +73,8 @@ def _only_reader(graph: IntGraph, node: Node) -> Node | None:
 
 def _layer(graph: IntGraph, conv: Conv, scale: Scale | None = None, last: Conv | None = None) -> Layer:
     convs = [conv, last] if last else [conv]
-    shape, factors = " + ".join(map(_shape, convs)), ()
+    shape = " + ".join(map(_shape, convs))
+    factors: tuple[Matrix, ...] = ()
     name = commonprefix([each.name for each in convs]).strip("_") or conv.name
     weights, zeros = sum(each.weight.size for each in convs), sum(int((each.weight == 0).sum()) for each in convs)
     if scale:

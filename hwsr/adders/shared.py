@@ -37,7 +37,7 @@ class Adders:
     depth: NonNegativeInt
 
 
-_STORED = TypeAdapter(Adders)
+_STORED: TypeAdapter[Adders] = TypeAdapter(Adders)
 
 
 def shared(matrix: Matrix) -> Adders:

@@ -31,6 +31,7 @@ from hwsr.train.start import start_from
 from hwsr.train.stopping import Event
 from hwsr.train.teacher import load_teacher, loss, teach
 from hwsr.train.validation import validate
+from hwsr.zoo.network import Network
 
 CALIBRATION_BATCHES = 8
 
@@ -111,8 +112,10 @@ class Run:
         self.validation = validation_images(self.spec.scale)
         self.network = build(self.spec, self.recipe.seed)
         self.init_sha256 = start_from(task.init, self.network, console) if task.init else ""
-        self.teacher, self.teacher_sha256 = load_teacher(task.teacher, self.spec) if task.teacher else (None, "")
-        if self.teacher:
+        self.teacher: Network | None = None
+        self.teacher_sha256 = ""
+        if task.teacher:
+            self.teacher, self.teacher_sha256 = load_teacher(task.teacher, self.spec)
             fabric.to_device(self.teacher)
         self.step = 0
         self.history: tuple[Score, ...] = ()
