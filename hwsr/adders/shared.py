@@ -20,7 +20,7 @@ from hwsr.errors import HwsrError
 from hwsr.files import cache_folder, write_text
 from hwsr.ir.graph import IntArray
 
-# Signed binary digits solved at a time: about half a minute.
+# Signed binary digits solved at a time: under a minute.
 MOST_DIGITS = 2**15
 # da4ml holds constants as float32.
 LARGEST = 2**24
@@ -103,7 +103,8 @@ def adder_graph(matrix: Matrix) -> Pipeline:
 def evaluate(graph: Pipeline, x: IntArray) -> IntArray:
     """What an adder graph makes of x (samples, inputs): (samples, outputs), exact below 2**53."""
     columns = np.empty(x.shape[1], dtype=object)
-    columns[:] = list(x.T.astype(np.float64))
+    for i, column in enumerate(x.T.astype(np.float64)):
+        columns[i] = column
     return np.stack([np.broadcast_to(each, len(x)) for each in graph(columns)], axis=1).astype(np.int64)
 
 

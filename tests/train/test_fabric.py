@@ -55,7 +55,7 @@ def test_one_device_gives_the_bits_of_a_plain_loop(tmp_path: Path, photographs: 
 def test_two_devices_agree_with_one(tmp_path: Path, photographs: Path) -> None:
     for devices in (1, 2):
         (tmp_path / str(devices)).mkdir()
-        task = Task(INT8, STAGES, tmp_path / str(devices), photographs, False, 500, FloatPrecision.FULL, None)
+        task = Task(INT8, STAGES, tmp_path / str(devices), photographs, False, 500, FloatPrecision.FULL, None, None)
         launch(devices, train_and_gather, task)
     alone, both = (np.load(tmp_path / str(devices) / "ranks.npy") for devices in (1, 2))
     assert alone.shape == (1, both.shape[1]) and np.array_equal(both[0], both[1])
