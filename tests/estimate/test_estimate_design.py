@@ -124,9 +124,9 @@ def test_counts_are_exact() -> None:
 def test_cycles_and_rate() -> None:
     found = estimate(network(), KV260, clock_mhz=100, reuse_factor=4)
     cycles = {layer.name: layer.cycles for layer in found.layers}
-    assert cycles["head"] == 12 * 18 * (3 + 5) + 1  # 27 inputs: the next factor that hls4ml can build is 3
+    assert cycles["head"] == 12 * 18 * (4 + 5) + 1
     assert cycles["sum"] == 12 * 18 * (4 + 5) + 1
-    assert cycles["mix"] == 160 * (3 + 5) + 1
+    assert cycles["mix"] == 160 * (4 + 5) + 1
     assert cycles["factor"] == 160 * 3 + 2
     assert cycles["shuffle"] == cycles["anchored"] == cycles["half"] == 640 + 2
     assert found.bottleneck.name == "sum"
