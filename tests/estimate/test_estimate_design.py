@@ -129,7 +129,7 @@ def test_cycles_and_rate() -> None:
     assert cycles["mix"] == 160 * (4 + 5) + 1
     assert cycles["factor"] == 160 * 3 + 2
     assert cycles["shuffle"] == cycles["anchored"] == cycles["half"] == 640 + 2
-    assert found.bottleneck.name == "sum"
+    assert found.bottleneck.name == "head"
     assert found.fps == pytest.approx(100e6 / 1945)
     assert (found.tiles, found.passes, found.overlap) == (1, 1, 1.0)
 
