@@ -19,6 +19,14 @@ PLAIN = 2
 # multiplication, an adder tree over hundreds of products, a rounding and a write. A folded stage holds fewer.
 IN_FLIGHT = 16
 
+# hls4ml's clone_stream has this many outputs at most.
+MAX_FORK = 7
+
+
+def fork_stages(readers: int) -> int:
+    """Stages that a stream to as many readers takes: of several forks, the last output of each feeds the next."""
+    return -(-(readers - 1) // (MAX_FORK - 1)) if readers > 1 else 0
+
 
 def lags(graph: IntGraph) -> dict[str, int]:
     """Input pixels that enter the network before each tensor's first word comes out (an upper bound), by name."""
@@ -62,7 +70,7 @@ def depths(graph: IntGraph) -> dict[Edge, int]:
             for i, name in enumerate(node.inputs):
                 edge, source = _cheapest(graph, (node.name, i), name)
                 # The short path's stages may hold nothing while those of the long one hold all that they can.
-                ahead = max(
+                ahead = _cascaded(graph, before[name]) + max(
                     lag[other] - lag[name] + _held(graph, other, shared=before[name]) + _joining(graph, node, j, i)
                     for j, other in enumerate(node.inputs)
                 )
@@ -87,12 +95,17 @@ def _held(graph: IntGraph, name: str, shared: frozenset[str]) -> int:
         stages = 0 if node.name in fused else 1
         if isinstance(node, Concat):
             stages += max(len(node.inputs) - 2, 0)  # those that join some of its inputs
-        if len(graph.consumers[node.name]) > 1:
-            stages += 1  # the one that forks
+        stages += fork_stages(len(graph.consumers[node.name]))
         # A pooled tensor is one word a frame, and at the frame's end every pipeline flushes.
         own = 0 if node.name in shared or tensor.pooled else stages * _in_flight(tensor)
         result[node.name] = own + max((result[before] for before in node.inputs), default=0)
     return result[name]
+
+
+def _cascaded(graph: IntGraph, shared: frozenset[str]) -> int:
+    """Input pixels that the later forks of a tensor hold before its last readers, while its first ones go without."""
+    later = {name: max(fork_stages(len(graph.consumers[name])) - 1, 0) for name in shared}
+    return sum(stages * _in_flight(graph.tensors[name]) for name, stages in later.items())
 
 
 def _joining(graph: IntGraph, node: Node, first: int, last: int) -> int:

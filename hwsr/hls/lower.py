@@ -37,9 +37,6 @@ from hwsr.ir.graph import (
 )
 from hwsr.ir.stages import Folding, Reuse, foldings, fused_requantizations, loops
 
-# hls4ml's clone_stream has this many outputs at most.
-MAX_FORK = 7
-
 
 @dataclass(frozen=True, eq=False)
 class Stage:
@@ -225,15 +222,19 @@ class _Lowering:
         return tuple(self.sources[node.name, i] for i in range(len(node.inputs)))
 
     def _fork(self, stage: Stage, edges: list[fifo.Edge]) -> None:
-        if len(edges) > MAX_FORK:
-            raise HwsrError(
-                f"node '{stage.makes}': {len(edges)} nodes read it, hls4ml's streams fork {MAX_FORK} ways at most"
-            )
-        streams = {_unused(f"{stage.name}_to{i}", self.taken): self.depths[edge] for i, edge in enumerate(edges)}
-        self.sources |= dict(zip(edges, streams, strict=True))
-        name = _unused(f"{stage.name}_fork", self.taken)
-        fork = Stage(name, "Clone", stage.makes, (stage.name,), streams, stage.shape, stage.result, helper=True)
+        """Append what forks the stream of `stage` to `edges`."""
+        last = len(edges) <= fifo.MAX_FORK
+        direct = edges if last else edges[: fifo.MAX_FORK - 1]
+        streams = {_unused(f"{stage.name}_to{i}", self.taken): self.depths[edge] for i, edge in enumerate(direct)}
+        self.sources |= dict(zip(direct, streams, strict=True))
+        name, more = _unused(f"{stage.name}_fork", self.taken), _unused(f"{stage.name}_more", self.taken)
+        source = next(reversed(stage.streams))
+        if not last:
+            streams[more] = fifo.PLAIN
+        fork = Stage(name, "Clone", stage.makes, (source,), streams, stage.shape, stage.result, helper=True)
         self.stages.append(fork)
+        if not last:
+            self._fork(fork, edges[len(direct) :])
 
     def _conv(self, node: Node, conv: Conv) -> None:
         x, y = self.graph.tensors[node.inputs[0]], self.graph.tensors[node.name]

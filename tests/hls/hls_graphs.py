@@ -174,6 +174,16 @@ def x4_net(frame: tuple[int, int] = (6, 5)) -> IntGraph:
     return net.finish(net.requantize(net.conv("tail", x, 3, frac=8), bits=9, frac=8), anchor)
 
 
+def fan_net(readers: int, frame: tuple[int, int] = (5, 6)) -> IntGraph:
+    """One tensor that as many nodes read, the last ones through more layers than the first."""
+    net = Net(frame, seed=5)
+    head = net.head(4)
+    total = head
+    for i in range(readers - 1):
+        total = net.skip(f"s{i}", total, net.layer(f"c{i}", head, 4, k=(1, 1 + 2 * (i % 2)), frac=9))
+    return net.finish(net.layer("tail", total, 3, k=(1, 1)))
+
+
 def tiny_net(frame: tuple[int, int] = (8, 10)) -> IntGraph:
     """Two convolutions and a shuffle: quick to compile."""
     net = Net(frame, seed=3)

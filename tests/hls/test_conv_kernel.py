@@ -1,15 +1,12 @@
-"""The convolution kernel against the definition: every form, folding, type and frame, as synthesized and as simulated."""
+"""The convolution kernel against the definition: every form, folding, type and frame, as synthesized and simulated."""
 
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from hwsr.hls.convolution import fields_per_word, pack
 from hwsr.hls.data import adversarial
 from hwsr.ir.check import make_graph
 from hwsr.ir.graph import Conv, Input, IntGraph, QType, Requantize, Scale
-from hwsr.ir.stages import Folding, Loops, fold
 from hwsr.reference.naive import evaluate
 from tests.hls.batch import Batch
 
@@ -59,7 +56,9 @@ def corners() -> list[Case]:
     u8, s8 = QType(8, False, 8), QType(8, True, 4)
     cases = []
     for to_frac in (-45, -6, -5, 0, 11, 15, 16, 40, 79):
-        cases.append((one_conv(u8, full, 8, np.array([7, 9]), np.array([-5, 1 << 20]), 1, QType(8, True, to_frac), (4, 5)), 9))
+        cases.append(
+            (one_conv(u8, full, 8, np.array([7, 9]), np.array([-5, 1 << 20]), 1, QType(8, True, to_frac), (4, 5)), 9)
+        )
     # Sums of exactly 32 bits, whose aligned ones need 33; constants beyond a double's 53 bits.
     wide = np.array([[1 << 14], [-(1 << 14)]]).reshape(2, 1, 1, 1)
     x17 = QType(17, True, 0)

@@ -10,7 +10,7 @@ import pytest
 from hwsr.hls.fifo import IN_FLIGHT, PLAIN, depths, lags
 from hwsr.hls.lower import Stage, lower
 from hwsr.ir.graph import IntGraph, PixelShuffle
-from tests.hls.hls_graphs import Net, attention_net, grouped_net, odd_net, tiny_net, x4_net
+from tests.hls.hls_graphs import Net, attention_net, fan_net, grouped_net, odd_net, tiny_net, x4_net
 
 # A process yields ("read" or "write", stream) and goes on once that has happened.
 Process = Iterator[tuple[str, str]]
@@ -136,6 +136,7 @@ NETS = {
     "grouped": grouped_net(),
     "x4": x4_net(),
     "tiny": tiny_net(),
+    "fan": fan_net(9),
     "residual": residual_net((10, 9), [(3, 3), (3, 3)]),
     "residual, kernels": residual_net((9, 11), [(1, 3), (3, 1), (5, 5), (1, 1)]),
     "residual, one pixel": residual_net((1, 1), [(3, 3)]),

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from hwsr.errors import HwsrError
+from hwsr.hls.fifo import fork_stages
 from hwsr.hls.lower import identifiers, lower
 from hwsr.hls.model import _check
 from hwsr.hls.source import precision
 from hwsr.ir.check import make_graph
 from hwsr.ir.graph import Conv, Input, QType, Requantize
 from hwsr.ir.stages import fused_requantizations
-from tests.hls.hls_graphs import UINT8, Net, attention_net, odd_net, tiny_net
+from tests.hls.hls_graphs import UINT8, Net, attention_net, fan_net, odd_net, tiny_net
 
 
 def stage_of(stages, tensor):
@@ -122,12 +123,10 @@ def test_an_empty_network_is_refused():
         lower(make_graph([Input("x", (), 3, UINT8)], (4, 4)), 1)
 
 
-def test_too_many_readers_are_refused():
-    net = Net((6, 6))
-    head = net.head(4)
-    ends = [net.layer(f"c{i}", head, 4, k=(1, 1)) for i in range(8)]
-    total = ends[0]
-    for i, end in enumerate(ends[1:]):
-        total = net.skip(f"s{i}", total, end)
-    with pytest.raises(HwsrError, match=r"'head.q': 8 nodes read it"):
-        lower(make_graph(net.nodes, net.frame), 1)
+@pytest.mark.parametrize("readers, forks", [(2, [2]), (7, [7]), (8, [7, 2]), (14, [7, 7, 2])])
+def test_many_readers_get_forks_in_a_row(readers, forks):
+    stages = lower(fan_net(readers), 1)
+    assert [len(stage.streams) for stage in stages if stage.kind == "Clone"] == forks
+    read = [source for stage in stages for source in stage.inputs]
+    assert sorted(read) == sorted({stream for stage in stages[:-1] for stream in stage.streams})
+    assert fork_stages(readers) == len(forks) and fork_stages(1) == 0
