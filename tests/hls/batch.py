@@ -9,7 +9,6 @@ import numpy as np
 
 import hwsr.hls
 from hwsr.hls import source
-from hwsr.hls.csim import FLAGS
 from hwsr.hls.layers import HEADERS
 from hwsr.hls.lower import Stage, lower
 from hwsr.ir.graph import IntArray, IntGraph
@@ -20,6 +19,9 @@ INCLUDES = (
     Path(hls4ml.__file__).parent / "templates" / "vivado" / "nnet_utils",
     Path(hwsr.hls.__file__).parent / "nnet_utils",
 )
+
+# Frames are small, so that optimizing would take longer than it saves.
+FLAGS = ("-O0", "-std=c++11", "-w")
 
 PROLOGUE = "".join(f'#include "{name}"\n' for name in ("ap_fixed.h", "ap_int.h", "nnet_types.h", "nnet_stream.h"))
 INPUT_AND_OUTPUT = """
