@@ -1,26 +1,14 @@
 """A convolution as the kernel in nnet_hwsr_conv.h takes it: its settings, its constants in the order of its loops."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsr.errors import HwsrError
 from hwsr.ir.graph import Conv, IntArray, QType, Tensor
-from hwsr.ir.stages import Folding, Loops, accumulator_range
+from hwsr.ir.stages import Constant, Folding, Loops, Settings, accumulator_range
 
 # The words that weights are packed in, and the widest native integer of the simulation.
 WORD_BITS = 64
-
-Settings = dict[str, int]
-
-
-@dataclass(frozen=True, eq=False)
-class Constant:
-    """An array of the generated C++: the type of its elements, and its values."""
-
-    c_type: str
-    values: NDArray
 
 
 def native(values: IntArray) -> Constant:

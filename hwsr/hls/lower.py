@@ -6,13 +6,12 @@ integers; what power of two they count is known here alone, and reaches the kern
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from hwsr.errors import HwsrError
 from hwsr.hls import convolution, fifo
-from hwsr.hls.convolution import WORD_BITS, Constant, Settings, clipped_shift, native, signed_bits
+from hwsr.hls.convolution import WORD_BITS, clipped_shift, native, signed_bits
 from hwsr.ir.check import infer
 from hwsr.ir.graph import (
     Add,
@@ -35,31 +34,7 @@ from hwsr.ir.graph import (
     Tensor,
     Upsample,
 )
-from hwsr.ir.stages import Folding, Reuse, foldings, fused_requantizations, loops
-
-
-@dataclass(frozen=True, eq=False)
-class Stage:
-    """One process.
-
-    name: its C identifier; kind: its kernel, or its hls4ml layer class where that is hls4ml's own; makes: the tensor on
-    its output; streams: its outputs, each with its depth in words; shape: (H, W, C) of its output; result: the type of
-    its output's integers; settings, constants: what its kernel is built with; folding: of one that multiplies;
-    helper: it makes no tensor of its own.
-    """
-
-    name: str
-    kind: str
-    makes: str
-    inputs: tuple[str, ...]
-    streams: dict[str, int]
-    shape: tuple[int, int, int]
-    result: QType
-    settings: Settings = field(default_factory=dict)
-    constants: dict[str, Constant] = field(default_factory=dict)
-    folding: Folding | None = None
-    reuse_factor: int = 1
-    helper: bool = False
+from hwsr.ir.stages import Constant, Reuse, Settings, Stage, foldings, fused_requantizations, loops
 
 
 def lower(graph: IntGraph, reuse_factor: Reuse) -> tuple[Stage, ...]:

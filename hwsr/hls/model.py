@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from hwsr.errors import HwsrError
-from hwsr.hls.lower import Stage
 from hwsr.hls.source import arrays, precision
+from hwsr.ir.stages import Stage
 
 
 @contextlib.contextmanager

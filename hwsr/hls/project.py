@@ -20,11 +20,11 @@ from hwsr.errors import HwsrError
 from hwsr.hls import BACKENDS
 from hwsr.hls.data import adversarial, write_frames
 from hwsr.hls.fifo import IN_FLIGHT
-from hwsr.hls.lower import Stage, lower
+from hwsr.hls.lower import lower
 from hwsr.hls.model import write_firmware
 from hwsr.hls.source import precision
 from hwsr.ir.graph import IntArray, IntGraph
-from hwsr.ir.stages import Reuse
+from hwsr.ir.stages import Reuse, Stage
 
 DEFAULT_PART = "xck26-sfvc784-2LV-c"
 MANIFEST = "hwsr.json"

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsr.hls.convolution import Constant, Settings
 from hwsr.ir.graph import QType
+from hwsr.ir.stages import Constant, Settings
 
 
 def precision(qtype: QType) -> str:

@@ -1,16 +1,33 @@
-"""What the hardware backends agree on: which nodes are one stage, and how a stage shares its multipliers."""
+"""What the hardware backends agree on: what a stage is, which nodes are one, and how it shares its multipliers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwsr.errors import HwsrError
-from hwsr.ir.graph import Add, ChannelMul, Concat, Conv, IntGraph, Node, Offset, Requantize, Scale, SpatialSum, Tensor
+from hwsr.ir.graph import (
+    Add,
+    ChannelMul,
+    Concat,
+    Conv,
+    IntGraph,
+    Node,
+    Offset,
+    QType,
+    Requantize,
+    Scale,
+    SpatialSum,
+    Tensor,
+)
 
 # One for every layer, or one by node name.
 Reuse = int | Mapping[str, int]
+
+# What a kernel is built with, by name.
+Settings = dict[str, int]
 
 
 def fused_requantizations(graph: IntGraph) -> dict[str, Requantize]:
@@ -49,6 +66,38 @@ class Folding:
     def reuse(self, loops: Loops) -> int:
         """Clocks a pixel, which is also how many products share a multiplier."""
         return (loops.groups * loops.outputs * loops.products) // (self.pe * self.simd)
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """An array of a stage's kernel: the C++ type of its elements, and its values."""
+
+    c_type: str
+    values: NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One process.
+
+    name: its C identifier; kind: its kernel, or its hls4ml layer class where that is hls4ml's own; makes: the tensor on
+    its output; streams: its outputs, each with its depth in words; shape: (H, W, C) of its output; result: the type of
+    its output's integers; settings, constants: what its kernel is built with; folding: of one that multiplies;
+    helper: it makes no tensor of its own.
+    """
+
+    name: str
+    kind: str
+    makes: str
+    inputs: tuple[str, ...]
+    streams: dict[str, int]
+    shape: tuple[int, int, int]
+    result: QType
+    settings: Settings = field(default_factory=dict)
+    constants: dict[str, Constant] = field(default_factory=dict)
+    folding: Folding | None = None
+    reuse_factor: int = 1
+    helper: bool = False
 
 
 def loops(graph: IntGraph, node: Node) -> Loops:
@@ -90,12 +139,6 @@ def foldings(graph: IntGraph, reuse: Reuse) -> dict[str, Folding]:
             raise HwsrError(f"reuse factor for '{name}': the network has no node of this name")
     multiplying = [node for node in graph.nodes if isinstance(node, Conv | Scale | ChannelMul)]
     return {node.name: fold(loops(graph, node), _clocks(graph, node, reuse)) for node in multiplying}
-
-
-def reuse_factors(graph: IntGraph, reuse: Reuse) -> dict[str, int]:
-    """Clocks a pixel of every node that multiplies, by name, with the foldings that `reuse` asks for."""
-    folded = foldings(graph, reuse)
-    return {node.name: folded[node.name].reuse(loops(graph, node)) for node in graph.nodes if node.name in folded}
 
 
 def _divisors(n: int) -> list[int]:

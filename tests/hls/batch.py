@@ -10,9 +10,9 @@ import numpy as np
 import hwsr.hls
 from hwsr.hls import source
 from hwsr.hls.layers import HEADERS
-from hwsr.hls.lower import Stage, lower
+from hwsr.hls.lower import lower
 from hwsr.ir.graph import IntArray, IntGraph
-from hwsr.ir.stages import Reuse
+from hwsr.ir.stages import Reuse, Stage
 
 INCLUDES = (
     Path(hls4ml.__file__).parent / "templates" / "vivado" / "ap_types",

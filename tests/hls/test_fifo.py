@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from hwsr.hls.fifo import IN_FLIGHT, PLAIN, depths, lags
-from hwsr.hls.lower import Stage, lower
+from hwsr.hls.lower import lower
 from hwsr.ir.graph import IntGraph, PixelShuffle
+from hwsr.ir.stages import Stage
 from tests.hls.hls_graphs import Net, attention_net, fan_net, grouped_net, odd_net, tiny_net, x4_net
 
 # A process yields ("read" or "write", stream) and goes on once that has happened.
