@@ -120,13 +120,14 @@ def _multipliers(conv: FoldedConv) -> Multipliers:
 
 
 def _lut(conv: FoldedConv, turns: int) -> Law:
-    folded = conv["n_folds"] > 1 or conv.input_folds > 1
+    moving = conv.input_folds > 1 or conv["groups"] > conv["lane_groups"]
     several = conv["kernel_height"] * conv["kernel_width"] > 1
     entering = conv["kernel_height"] * conv["n_chan"] * conv.x_bits if several else 0
     gated = conv["lane_groups"] * conv["simd"] * conv["data_bits"] if conv["kernel_width"] > 1 else 0
     aligned = conv["pe"] * conv["aligned_bits"]
     # A choice of one among n takes n / 4 LUTs a bit: all folds together choose among the whole window.
-    choices = (conv.window_bits if folded else 0) + (aligned * conv.shifts if conv.shifts > 1 and folded else 0)
+    choices = conv.window_bits if moving else 0
+    choices += aligned * conv.shifts if conv.shifts > 1 and conv["n_folds"] > 1 else 0
     return law(
         0,
         *control(turns, *_counts(conv)),

@@ -101,7 +101,7 @@ def test_memories_by_shape() -> None:
     assert held == ((64, 128), (64, 128), (144, 64), (144, 64), (16, 13))
     assert price(structure(conv(144))).value.bram18 == 2 * bram18(64, 128) + 2 * bram18(144, 64)
     assert structure(conv(1)).memories == ((64, 128), (64, 128))
-    assert structure(conv(144, k=(1, 1), bias=False)).memories == ((144, 16),)
+    assert structure(conv(144, k=(1, 1), bias=False)).memories == ((128, 16),)
     spread = structure(conv(144, spread=2)).memories
     assert spread[-2:] == ((16, 13), (16, 2))
 
@@ -129,6 +129,7 @@ def test_every_turn_chooses_from_the_window_where_inputs_are_folded() -> None:
     assert chosen(conv(1)) == 0
     assert chosen(conv(16)) == 0  # every output takes the whole window
     assert chosen(conv(144)) == conv(144).window_bits == 9 * 16 * 8
+    assert chosen(conv(16, groups=4)) == 9 * 16 * 8  # groups take turns
 
 
 @pytest.mark.parametrize(("terms", "bits"), [(1, 0), (2, 9), (3, 9 + 10), (4, 2 * 9 + 10), (8, 4 * 9 + 2 * 10 + 10)])
@@ -142,4 +143,4 @@ def test_ranges_hold_the_estimate() -> None:
             priced = price(structure(conv(reuse, bits=bits)))
             for name in vars(priced.value):
                 assert getattr(priced.least, name) <= getattr(priced.value, name) <= getattr(priced.most, name)
-            assert priced.most.lut > 3 * priced.value.lut  # nothing is fitted to these kernels
+            assert priced.most.lut > 2 * priced.value.lut  # nothing is fitted to these kernels
