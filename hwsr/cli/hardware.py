@@ -35,7 +35,7 @@ def hls(
     device: Annotated[str, typer.Option(help="board or part")] = "kv260",
     part: Annotated[str | None, typer.Option(help="part number for the HLS tool [that of --device]")] = None,
     clock: Annotated[float, typer.Option(help="clock in MHz")] = 200.0,
-    reuse_factor: Annotated[int | None, typer.Option(help="multiplications that share a multiplier")] = None,
+    reuse_factor: Annotated[int | None, typer.Option(help="clocks an input pixel may take [scale^2]")] = None,
     image: Annotated[
         Path | None, typer.Option(help="image whose tiles test the hardware [embedded photographs]")
     ] = None,
@@ -93,7 +93,7 @@ def estimate(
     device: Annotated[str, typer.Option(help="board or part")] = "kv260",
     clock: Annotated[float, typer.Option(help="clock in MHz")] = 200.0,
     frame: Annotated[str | None, typer.Option(help="input frame, width x height [the model's own]")] = None,
-    reuse_factor: Annotated[int | None, typer.Option(help="multiplications that share a multiplier")] = None,
+    reuse_factor: Annotated[int | None, typer.Option(help="clocks an input pixel may take [scale^2]")] = None,
     backend: Annotated[Backend, typer.Option(help="whose HLS compiler")] = Backend.VITIS,
     json: JsonOption = None,
 ) -> None:

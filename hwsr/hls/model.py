@@ -3,7 +3,7 @@
 import contextlib
 import io
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -32,18 +32,27 @@ def write_firmware(stages: Sequence[Stage], folder: Path, top: str, backend: str
         from hwsr.hls.layers import register
 
         register()
-        config = _config(stages, folder, top, backend, part, clock_ns)
-        model = ModelGraph.from_layer_list(config, [_layer(stage) for stage in stages])
+        types = {stage.name: {"result": precision(stage.result)} for stage in stages}
+        config = model_config(types, folder, top, backend, part, clock_ns)
+        for stage in stages:
+            config["HLSConfig"]["LayerName"][stage.name]["Trace"] = not stage.helper
+        model = ModelGraph.from_layer_list(config, [layer_of(stage) for stage in stages])
         _set_depths(model, stages)
         _check(model, stages)
         model.write()
+    write_constants(stages, folder)
+
+
+def write_constants(stages: Sequence[Stage], folder: Path) -> None:
+    """Write the arrays of every stage's kernel into the firmware, which includes them."""
     for stage in stages:
         if stage.constants:
             header = folder / "firmware" / "weights" / f"{stage.name}.h"
             header.write_text(f"#pragma once\n{arrays(stage.name, stage.constants)}", encoding="ascii")
 
 
-def _layer(stage: Stage) -> dict[str, Any]:
+def layer_of(stage: Stage) -> dict[str, Any]:
+    """A stage as `ModelGraph.from_layer_list` takes it."""
     layer: dict[str, Any] = {"name": stage.name, "inputs": list(stage.inputs), "outputs": list(stage.streams)}
     match stage.kind:
         case "InputLayer":
@@ -55,16 +64,11 @@ def _layer(stage: Stage) -> dict[str, Any]:
     return layer | {"class_name": "HwsrKernel", "out_shape": list(stage.shape)} | built
 
 
-def _config(
-    stages: Sequence[Stage], folder: Path, top: str, backend: str, part: str, clock_ns: float
+def model_config(
+    types: Mapping[str, Mapping[str, str]], folder: Path, top: str, backend: str, part: str, clock_ns: float
 ) -> dict[str, Any]:
-    layers = {
-        stage.name: {
-            "Precision": {"result": precision(stage.result)},
-            "Trace": not stage.helper,
-        }
-        for stage in stages
-    }
+    """hls4ml's configuration; types: hls4ml's names of those of every layer, by what they are of."""
+    layers = {name: {"Precision": dict(own)} for name, own in types.items()}
     return {
         "OutputDir": str(folder),
         "ProjectName": top,

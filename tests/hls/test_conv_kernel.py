@@ -1,6 +1,5 @@
 """The convolution kernel against the definition: every form, folding, type and frame, synthesized and simulated."""
 
-
 import numpy as np
 import pytest
 

@@ -11,6 +11,9 @@
 #include "hls_stream.h"
 #include "nnet_common.h"
 #include "nnet_hwsr_integer.h"
+#ifndef __SYNTHESIS__
+#include <vector>
+#endif
 
 namespace nnet {
 
@@ -19,6 +22,37 @@ template <int BITS> long long field(unsigned long long word, unsigned i) {
     #pragma HLS INLINE
     return (long long)(word << (64 - BITS * (i + 1))) >> (64 - BITS);
 }
+
+// The weights of every step's lanes. Hardware reads them off the words; the C simulation does so once a frame.
+template <typename CONFIG_T> class LaneWeights {
+  public:
+    typedef typename factor<CONFIG_T::weight_bits, CONFIG_T::room>::type weight_t;
+    typedef const unsigned long long words_t[CONFIG_T::n_words];
+
+    static weight_t read(const words_t *words, unsigned step, unsigned lane) {
+        #pragma HLS INLINE
+        return field<CONFIG_T::weight_bits>(words[step][lane / CONFIG_T::per_word], lane % CONFIG_T::per_word);
+    }
+
+#if defined(__SYNTHESIS__) || defined(HWSR_EXACT_WIDTHS)
+    LaneWeights(const words_t *) {}
+    weight_t operator()(const words_t *words, unsigned step, unsigned lane) const {
+        #pragma HLS INLINE
+        return read(words, step, lane);
+    }
+#else
+    LaneWeights(const words_t *words) : decoded(CONFIG_T::n_steps * lanes) {
+        for (unsigned i = 0; i < decoded.size(); i++) {
+            decoded[i] = read(words, i / lanes, i % lanes);
+        }
+    }
+    weight_t operator()(const words_t *, unsigned step, unsigned lane) const { return decoded[step * lanes + lane]; }
+
+  private:
+    static const unsigned lanes = CONFIG_T::pe * CONFIG_T::simd;
+    std::vector<weight_t> decoded;
+#endif
+};
 
 // One slot of the frame in raster order enters the window: a pixel, or zeros behind the last one. Rows above the frame
 // are zeros too. The window holds group by group, each in the order of its weights: rows, columns, channels.
@@ -81,8 +115,8 @@ void conv(hls::stream<data_T> &data, hls::stream<res_T> &res,
     #pragma HLS ARRAY_PARTITION variable=tap_column complete
 
     typedef typename data_T::value_type value_t;
-    typedef typename integer<CONFIG_T::data_bits, CONFIG_T::room>::type operand_t;
-    typedef typename integer<CONFIG_T::weight_bits, CONFIG_T::room>::type weight_t;
+    typedef typename factor<CONFIG_T::data_bits, CONFIG_T::room>::type operand_t;
+    typedef typename LaneWeights<CONFIG_T>::weight_t weight_t;
     typedef typename integer<CONFIG_T::data_bits + CONFIG_T::weight_bits, CONFIG_T::room>::type product_t;
     typedef typename integer<CONFIG_T::sum_bits, CONFIG_T::room>::type sum_t;
     static const unsigned kw = CONFIG_T::kernel_width;
@@ -90,7 +124,6 @@ void conv(hls::stream<data_T> &data, hls::stream<res_T> &res,
     static const unsigned pe = CONFIG_T::pe;
     static const unsigned input_folds = CONFIG_T::group_inputs / simd;
     static const unsigned output_folds = CONFIG_T::group_outputs / CONFIG_T::lane_outputs;
-    static const unsigned per_word = CONFIG_T::per_word;
     static const unsigned fill = (CONFIG_T::kernel_height / 2) * CONFIG_T::width + kw / 2;
     static const unsigned n_clocks = fill + CONFIG_T::height * CONFIG_T::width * CONFIG_T::n_steps;
     static const unsigned reuse_distance = CONFIG_T::width;
@@ -106,6 +139,8 @@ void conv(hls::stream<data_T> &data, hls::stream<res_T> &res,
     #pragma HLS ARRAY_PARTITION variable=made complete
     bool inside[kw];
     #pragma HLS ARRAY_PARTITION variable=inside complete
+
+    const LaneWeights<CONFIG_T> weight_of(weights);
 
     typename counter<CONFIG_T::height + CONFIG_T::kernel_height>::type row = 0;
     typename counter<CONFIG_T::width>::type column = 0, out_column = 0;
@@ -152,7 +187,7 @@ Clocks:
             for (unsigned i = 0; i < simd; i++) {
                 #pragma HLS UNROLL
                 const unsigned input = input_fold * simd + i;
-                operand[i] = inside[tap_column[input]] ? window[group + g][input] : value_t(0);
+                operand[i] = inside[tap_column[input]] ? operand_t(window[group + g][input]) : operand_t(0);
             }
 
         LaneOutputs:
@@ -164,8 +199,7 @@ Clocks:
             Products:
                 for (unsigned i = 0; i < simd; i++) {
                     #pragma HLS UNROLL
-                    const unsigned at = lane * simd + i;
-                    const weight_t weight = field<CONFIG_T::weight_bits>(weights[step][at / per_word], at % per_word);
+                    const weight_t weight = weight_of(weights, step, lane * simd + i);
                     if (CONFIG_T::ternary) { // add, subtract or skip
                         total += weight == 0 ? product_t(0) : weight < 0 ? product_t(-operand[i]) : product_t(operand[i]);
                     } else {

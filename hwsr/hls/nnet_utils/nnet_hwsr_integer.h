@@ -11,8 +11,12 @@ namespace nnet {
 // integer<BITS, ROOM>::type holds two's complement integers of BITS bits: ap_int<BITS> in hardware. The C simulation
 // takes the native integer that has room for ROOM bits, which is faster to compile and to run, and checks by
 // in_range<BITS> that hardware would hold the same value; HWSR_EXACT_WIDTHS makes it take the hardware's types.
+// factor<BITS, ROOM>::type is the same for what is multiplied; the product of two needs ROOM bits at most.
 #if defined(__SYNTHESIS__) || defined(HWSR_EXACT_WIDTHS)
 template <int BITS, int ROOM = BITS> struct integer {
+    typedef ap_int<BITS> type;
+};
+template <int BITS, int ROOM> struct factor {
     typedef ap_int<BITS> type;
 };
 // Counts from 0 up to MAX.
@@ -26,7 +30,7 @@ template <> struct counter<0> {
     typedef ap_uint<1> type;
 };
 #else
-template <bool SHORT> struct native {
+template <bool FITS_INT> struct native {
     typedef int type;
 };
 template <> struct native<false> {
@@ -35,6 +39,16 @@ template <> struct native<false> {
 template <int BITS, int ROOM = BITS> struct integer {
     static_assert(BITS <= ROOM && ROOM <= 64, "no native integer is this wide");
     typedef typename native<ROOM <= 32>::type type;
+};
+// C++ multiplies shorts as ints.
+template <bool SHORT, int ROOM> struct native_factor {
+    typedef short type;
+};
+template <int ROOM> struct native_factor<false, ROOM> {
+    typedef typename native<ROOM <= 32>::type type;
+};
+template <int BITS, int ROOM> struct factor {
+    typedef typename native_factor<BITS <= 16 && ROOM <= 32, ROOM>::type type;
 };
 template <unsigned MAX> struct counter {
     typedef unsigned type;
