@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwsr.errors import HwsrError
-from hwsr.ir.stages import Folding, Loops, fold, foldings, loops, reuse_factors
+from hwsr.ir.stages import Folding, Loops, fold, foldings, loops
 from tests.hls.hls_graphs import grouped_net, x4_net
 
 sizes = st.integers(1, 24)
@@ -39,7 +39,12 @@ def test_products_unroll_before_sums() -> None:
 
 def test_clocks_balance_over_resolutions() -> None:
     graph = x4_net()
-    clocks = {name: reuse * graph.tensors[name].upscale ** 2 for name, reuse in reuse_factors(graph, 64).items()}
+    folded = foldings(graph, 64)
+    clocks = {
+        node.name: folded[node.name].reuse(loops(graph, node)) * graph.tensors[node.name].upscale ** 2
+        for node in graph.nodes
+        if node.name in folded
+    }
     assert max(clocks.values()) <= 64
     assert {name: clocks[name] for name in ("up 1", "up 2", "tail")} == {"up 1": 64, "up 2": 64, "tail": 64}
 
