@@ -106,16 +106,12 @@ def _counts(conv: FoldedConv) -> tuple[int, ...]:
 
 
 def _multipliers(conv: FoldedConv) -> Multipliers:
-    """Ternary weights only choose; constants of few signed digits are sums (`_sums`), others beyond the bits of a
-    product in LUTs a DSP.
-    """
-    if conv.constant:
-        each = dsps(conv["data_bits"], conv["weight_bits"])
-        return Multipliers(dsp=round(conv.products.hard) * each if conv.in_dsp else 0)
+    """Ternary weights choose and constants of few signed digits are sums (`_sums`): neither is a multiplier."""
     if conv["ternary"]:
-        chosen = conv.lanes * conv["data_bits"]
-        return Multipliers(lut=law(0, ("LUTs of a small product's bit", chosen, 1)))
+        return Multipliers()
     bits = conv["data_bits"], conv["weight_bits"]
+    if conv.constant:
+        return Multipliers(wide_dsp=round(conv.products.hard) * dsps(*bits) if conv.in_dsp else 0)
     return multipliers(conv.lanes, *bits, conv["simd"], conv.timing.backend)
 
 
@@ -141,8 +137,11 @@ def _lut(conv: FoldedConv, turns: int) -> Law:
 def _sums(conv: FoldedConv) -> tuple[Piece, ...]:
     if not conv.constant:
         tree = conv["pe"] * tree_bits(conv["simd"], _product_bits(conv), conv["sum_bits"])
-        running = conv["pe"] * conv["sum_bits"]
-        return (("LUTs of an adder's bit", tree, 1), ("LUTs of an accumulator's bit", running, 1))
+        return (
+            ("LUTs of a small product's bit", conv.lanes * conv["data_bits"] if conv["ternary"] else 0, 1),
+            ("LUTs of an adder's bit", tree, 1),
+            ("LUTs of an accumulator's bit", conv["pe"] * conv["sum_bits"], 1),
+        )
     products = conv.products
     hard, hard_digits = (products.hard, products.hard_digits) if conv.in_dsp else (0, 0)
     shifted = max((products.digits - hard_digits) - (products.nonzero - hard), 0)

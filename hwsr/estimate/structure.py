@@ -6,7 +6,7 @@ are the shares read off other pipelined kernels. Nothing is fitted to these kern
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from hwsr.estimate.fabric import Backend, dsps
 from hwsr.estimate.law import Law, law
@@ -27,13 +27,25 @@ Piece = tuple[str, float, float]
 
 @dataclass(frozen=True)
 class Multipliers:
-    """Multipliers of two variables. DSPs of those in `dsp`; LUTs by the law `lut` of those that HLS keeps out of them,
-    which would take `more_dsp` DSPs if it did not.
+    """Those of two variables or of a wide constant.
+
+    wide_dsp: DSPs of products that no LUTs hold. small: multipliers that HLS may build either way, from a DSP or from
+    `product_bits` bits of partial products in LUTs each; small_in_dsp: those that it is taken to give a DSP.
     """
 
-    dsp: int = 0
-    more_dsp: int = 0
-    lut: Law = field(default_factory=law)
+    wide_dsp: int = 0
+    small: int = 0
+    small_in_dsp: int = 0
+    product_bits: int = 0
+
+    @property
+    def dsp(self) -> int:
+        return self.wide_dsp + self.small_in_dsp
+
+    def luts(self, in_luts: int) -> float:
+        """LUTs in csynth's report of so many small ones."""
+        bits = law(0, ("LUTs of a small product's bit", in_luts * self.product_bits, 1))
+        return bits.value(shipped()["lut"].coefficients)
 
 
 @dataclass(frozen=True)
@@ -84,12 +96,10 @@ def multipliers(count: int, a_bits: int, b_bits: int, summed: int, backend: Back
     Both factors together up to LUT_PRODUCT_BITS: LUTs on Vitis HLS, as in the reports of stock kernels; on Vivado HLS,
     as there, a DSP for one of every two products that are summed. Beyond: DSPs.
     """
-    each = dsps(a_bits, b_bits)
     if a_bits + b_bits > LUT_PRODUCT_BITS:
-        return Multipliers(dsp=count * each)
-    inside = count // summed * -(-summed // 2) if summed and backend == "vivado" else 0
-    outside = count - inside
-    return Multipliers(inside, outside, law(0, ("LUTs of a small product's bit", outside * a_bits * b_bits, 1)))
+        return Multipliers(wide_dsp=count * dsps(a_bits, b_bits))
+    in_dsp = count // summed * -(-summed // 2) if summed and backend == "vivado" else 0
+    return Multipliers(small=count, small_in_dsp=in_dsp, product_bits=a_bits * b_bits)
 
 
 def control(turns: int, *counts: int) -> tuple[Piece, ...]:
@@ -118,21 +128,14 @@ def rounding(lanes: int, bits: int, shift: int, result_bits: int) -> Piece:
 
 def price(structure: Structure) -> Priced:
     """What csynth would report of a kernel, and what synthesis would leave of it."""
-    logic, products, ff = (
-        found.value(shipped()[figure].coefficients)
-        for found, figure in (
-            (structure.lut, "lut"),
-            (structure.multipliers.lut, "lut"),
-            (structure.ff, "ff"),
-        )
-    )
-    dsp = structure.multipliers.dsp
-    more = structure.multipliers.more_dsp
-    kept = logic if more else logic + products
+    lut = structure.lut.value(shipped()["lut"].coefficients)
+    ff = structure.ff.value(shipped()["ff"].coefficients)
+    products = structure.multipliers
+    in_luts = products.small - products.small_in_dsp
     priced = Priced(
-        _logic(logic + products, ff) + Resources(dsp=dsp),
-        _end(kept, ff, 0) + Resources(dsp=dsp),
-        _end(logic + products, ff, 1) + Resources(dsp=dsp + more),
+        _logic(lut + products.luts(in_luts), ff) + Resources(dsp=products.dsp),
+        _end(lut, ff, 0) + Resources(dsp=products.wide_dsp),
+        _end(lut + products.luts(products.small), ff, 1) + Resources(dsp=products.wide_dsp + products.small),
     )
     return sum(_memories(structure.memories), priced)
 

@@ -10,7 +10,7 @@ from hwsr.estimate.fabric import ULTRASCALE_PLUS, Timing
 from hwsr.estimate.folded import FoldedConv, structure, tree_bits
 from hwsr.estimate.memories import bram18
 from hwsr.estimate.products import Products
-from hwsr.estimate.structure import price
+from hwsr.estimate.structure import Multipliers, price
 from hwsr.hls.fifo import IN_FLIGHT
 from hwsr.hls.lower import lower
 from hwsr.ir.check import make_graph
@@ -67,18 +67,19 @@ def test_only_a_sum_that_goes_on_may_hold_a_turn_up() -> None:
 
 def test_small_products_stay_in_luts_on_vitis_and_half_of_them_on_vivado() -> None:
     vitis, vivado = (structure(conv(16, replace(VITIS, backend=name))).multipliers for name in ("vitis", "vivado"))
-    assert (vitis.dsp, vitis.more_dsp) == (0, 144)
-    assert (vivado.dsp, vivado.more_dsp) == (72, 72)
     # a pixel of 8 bits without a sign takes 9 with it
-    assert vitis.lut.terms[0].amount == 144 * 9 * 8 == 2 * vivado.lut.terms[0].amount
-    priced = price(structure(conv(16)))
-    assert (priced.value.dsp, priced.least.dsp, priced.most.dsp) == (0, 0, 144)
-    assert priced.value.lut_csynth > 144 * 9 * 8
+    assert vitis == Multipliers(small=144, product_bits=9 * 8)
+    assert vivado == replace(vitis, small_in_dsp=72)
+    for made, dsp in ((VITIS, 0), (replace(VITIS, backend="vivado"), 72)):
+        priced = price(structure(conv(16, made)))
+        assert (priced.value.dsp, priced.least.dsp, priced.most.dsp) == (dsp, 0, 144)
+        assert priced.value.lut_csynth > (144 - dsp) * 9 * 8
 
 
 def test_wide_products_take_dsps() -> None:
-    made = structure(conv(16, bits=16, x_bits=12)).multipliers
-    assert (made.dsp, made.more_dsp, made.lut.terms) == (144, 0, ())
+    assert structure(conv(16, bits=16, x_bits=12)).multipliers == Multipliers(wide_dsp=144)
+    priced = price(structure(conv(16, bits=16, x_bits=12)))
+    assert (priced.least.dsp, priced.value.dsp, priced.most.dsp) == (144, 144, 144)
 
 
 @pytest.mark.parametrize("reuse", [1, 4, 16, 144])

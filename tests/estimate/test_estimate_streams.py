@@ -70,7 +70,7 @@ def test_an_attention_map_shares_multipliers() -> None:
     _, alone = built("channel_mul", 1)
     _, shared = built("channel_mul", {"ca.mul": 6})
     assert (alone.turns, shared.turns) == (12 * 16, 12 * 16 * 6)
-    assert (alone.multipliers.more_dsp, shared.multipliers.more_dsp) == (6, 1)
+    assert (alone.multipliers.small, shared.multipliers.small) == (6, 1)
     assert amount(alone.lut, "LUTs to choose an input's bit") == 0
     assert amount(shared.lut, "LUTs to choose an input's bit") > 0
     # no sum follows, so Vivado HLS has no reason for a DSP either
