@@ -59,7 +59,7 @@ def make_upscaler(engine: Engine, model: Path, project: Path | None = None) -> t
         case Engine.TORCH:
             network = load_network(model)
             tiling = default_tiling(model_graph(model)) if needs_tiles(network.spec) else None
-            return lambda image: _torch_upscale(network, image, tiling), network.spec.scale
+            return lambda image: upscale_in_torch(network, image, tiling), network.spec.scale
         case Engine.REFERENCE:
             graph = model_graph(model)
             return lambda image: _to_hwc(reference_upscale(graph, _to_chw(image, graph.input.channels))), graph.scale
@@ -93,7 +93,8 @@ def needs_tiles(spec: Spec) -> bool:
     return spec.attention and spec.precision != "float"
 
 
-def _torch_upscale(network: Network, image: Image, tiling: Tiling | None) -> Image:
+def upscale_in_torch(network: Network, image: Image, tiling: Tiling | None) -> Image:
+    """RGB (H, W, 3) -> (sH, sW, C) through a torch network, whole or by tiles."""
     chw, run = _to_chw(image, network.spec.channels), partial(torch_upscale, network)
     return _to_hwc(run(chw) if tiling is None else run_tiled(run, chw, tiling, network.spec.scale))
 

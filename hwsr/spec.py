@@ -17,6 +17,8 @@ A spec is the paper's name of the network followed by options, each one word:
     anchor      add the nearest-neighbour upsampled input to the output (ABPN)  none
     direct      last convolution to 3 s^2 channels, then shuffle (ESPCN)        conv, shuffle, conv
     int8 int8t  8-bit fixed point, weights scaled per channel or per tensor     float
+    wNaN accN   fixed point of fewer bits, bits of single layers (NAME=wNaN)
+                and of accumulators: hwsr/bits.py has these words
     rN          with ST- only: hidden width of the SP-convs over c_out          r1
 
 A peer is its published name, a scale and a precision; its layers are what its authors published (hwsr/zoo/peers.py):
@@ -25,19 +27,26 @@ A peer is its published name, a scale and a precision; its layers are what its a
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from hwsr.bits import ALL_8, Bits, Widths, parse_layer, parse_widths
 from hwsr.errors import HwsrError
 
 
 class Precision(StrEnum):
-    """How a network computes: float, 8-bit fixed point, or ternary SP-convs over 8-bit activations."""
+    """How a network computes: float, fixed point of 8 or fewer bits, or ternary SP-convs over 8-bit activations."""
 
     FLOAT = "float"
     INT8 = "int8"
     INT8_PER_TENSOR = "int8t"
     TERNARY = "ternary"
+    LOW_BITS = "low bits"
+
+
+# Integers on power-of-two grids throughout.
+FIXED_POINT = (Precision.INT8, Precision.INT8_PER_TENSOR, Precision.LOW_BITS)
 
 
 @dataclass(frozen=True)
@@ -73,8 +82,8 @@ SP_RATIOS = (1, 2, 4, 6)
 PEERS = {"srcnn": 1, "fsrcnn": 1, "fsrcnn-s": 1, "espcn": 1, "carn-m": 3, "abpn": 3, "xlsr": 3, "sesr-m5": 1}
 
 _NAME = re.compile(r"^(?P<st>ST-)?(?P<unit>[a-z0-9]+)(?P<erum>-e)?(?P<args>\([^)]*\))?(?P<place>\[[a-z+]+\])?$")
-_OPTION = re.compile(r"^(?P<key>[xngbr])(?P<value>\d+)$")
-_FIELDS = {"x": "scale", "n": "n", "g": "groups", "b": "blocks", "r": "sp_ratio"}
+_OPTION = re.compile(r"^(?P<key>[xngbr]|acc)(?P<value>\d+)$")
+_FIELDS = {"x": "scale", "n": "n", "g": "groups", "b": "blocks", "r": "sp_ratio", "acc": "accumulator"}
 
 
 @dataclass(frozen=True)
@@ -98,8 +107,10 @@ class ModelSpec:
     luma: bool = False
     precision: Precision = Precision.FLOAT
     sp_ratio: int = 1
+    bits: Bits = ALL_8
 
     def __post_init__(self) -> None:
+        _check_bits(self.precision, self.bits)
         if self.unit.name not in UNIT_ARGS:
             raise HwsrError(f"unknown unit '{self.unit.name}'; choose one of {', '.join(UNIT_ARGS)}")
         if self.place not in PLACES:
@@ -124,11 +135,10 @@ class ModelSpec:
         words += ["anchor"] if self.anchor else []
         words += ["direct"] if self.direct else []
         words += ["luma"] if self.luma else []
-        match self.precision:
-            case Precision.TERNARY:
-                words.append(f"r{self.sp_ratio}")
-            case Precision.INT8 | Precision.INT8_PER_TENSOR:
-                words.append(str(self.precision))
+        if self.precision is Precision.TERNARY:
+            words.append(f"r{self.sp_ratio}")
+        else:
+            words += _precision_words(self.precision, self.bits)
         return " ".join(words)
 
     @property
@@ -144,13 +154,15 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class PeerSpec:
-    """A published network: a name of PEERS, in float or 8-bit fixed point."""
+    """A published network: a name of PEERS, in float or fixed point."""
 
     name: str
     scale: int = 2
     precision: Precision = Precision.FLOAT
+    bits: Bits = ALL_8
 
     def __post_init__(self) -> None:
+        _check_bits(self.precision, self.bits)
         if self.name not in PEERS:
             raise HwsrError(f"unknown network '{self.name}'; choose one of {', '.join(PEERS)}")
         if self.precision is Precision.TERNARY:
@@ -158,8 +170,7 @@ class PeerSpec:
         _check_scale(self.scale)
 
     def __str__(self) -> str:
-        precision = [] if self.precision is Precision.FLOAT else [str(self.precision)]
-        return " ".join([self.name, f"x{self.scale}", *precision])
+        return " ".join([self.name, f"x{self.scale}", *_precision_words(self.precision, self.bits)])
 
     @property
     def channels(self) -> int:
@@ -180,6 +191,11 @@ class PeerSpec:
 Spec = ModelSpec | PeerSpec
 
 
+def in_float(spec: Spec) -> Spec:
+    """The same fixed-point network, in float."""
+    return replace(spec, precision=Precision.FLOAT, bits=ALL_8)
+
+
 def _slug(spec: Spec) -> str:
     """A spec's text with everything but letters and digits turned into '_'."""
     return re.sub(r"[^a-z0-9]+", "_", str(spec).lower()).strip("_")
@@ -188,6 +204,23 @@ def _slug(spec: Spec) -> str:
 def _check_scale(scale: int) -> None:
     if scale not in SCALES:
         raise HwsrError(f"scale x{scale} is not supported; choose one of {SCALES}")
+
+
+def _check_bits(precision: Precision, bits: Bits) -> None:
+    """Raise HwsrError unless widths and precision say the same."""
+    if precision not in FIXED_POINT and bits != ALL_8:
+        raise HwsrError("bits of layers and accumulators are for fixed-point networks; write int8, int8t or wNaN too")
+    if (precision is Precision.LOW_BITS) == bits.eight:
+        raise HwsrError(f"w{bits.weights}a{bits.activations} is not {precision}; 8 bits of both are int8 or int8t")
+
+
+def _precision_words(precision: Precision, bits: Bits) -> list[str]:
+    match precision:
+        case Precision.FLOAT:
+            return []
+        case Precision.LOW_BITS:
+            return [f"w{bits.weights}a{bits.activations}", *bits.exceptions]
+    return [str(precision), *bits.exceptions]
 
 
 def _check_width(spec: ModelSpec) -> None:
@@ -218,12 +251,14 @@ def parse_spec(text: str) -> Spec:
 
 def _parse_peer(name: str, options: list[str], ternary: bool) -> PeerSpec:
     fields: dict[str, object] = {"precision": Precision.TERNARY} if ternary else {}
+    options, layers = _split(options)
     for word in options:
         option = _parse_option(word, ternary)
-        if not option.keys() <= {"scale", "precision"}:
-            raise HwsrError(f"'{word}' does not fit {name}, whose layers are as published; it takes x2-x4, int8, int8t")
+        if not option.keys() <= {"scale", "precision", "weights", "activations", "accumulator"}:
+            known = "x2-x4, int8, int8t, wNaN, accN, NAME=wNaN"
+            raise HwsrError(f"'{word}' does not fit {name}, whose layers are as published; it takes {known}")
         fields = _joined(fields, option, word)
-    return PeerSpec(name, **fields)  # type: ignore[arg-type]  # each value is built for the field it names
+    return PeerSpec(name, **_with_bits(fields, layers))  # type: ignore[arg-type]  # each value is built for the field it names
 
 
 def _parse_model(name: str, options: list[str]) -> ModelSpec:
@@ -242,11 +277,34 @@ def _parse_model(name: str, options: list[str]) -> ModelSpec:
         fields["erum"] = True
     if found["st"]:
         fields["precision"] = Precision.TERNARY
+    options, layers = _split(options)
     for word in options:
         fields = _joined(fields, _parse_option(word, ternary=bool(found["st"])), word)
-    spec = ModelSpec(**fields)  # type: ignore[arg-type]  # each value is built for the field it names
+    spec = ModelSpec(**_with_bits(fields, layers))  # type: ignore[arg-type]  # each value is built for the field it names
     # The plain convolution replaces nothing, wherever it stands.
     return replace(spec, place="rg") if spec.unit.name == "bl" else spec
+
+
+def _split(options: Sequence[str]) -> tuple[list[str], dict[str, Widths]]:
+    """The options of the network, and those of single layers (NAME=wNaN)."""
+    others: list[str] = []
+    layers: dict[str, Widths] = {}
+    for word in options:
+        layer = parse_layer(word)
+        if layer is None:
+            others.append(word)
+        elif layer[0] in layers:
+            raise HwsrError(f"'{word}' says again what another word has said; leave one of them out")
+        else:
+            layers[layer[0]] = layer[1]
+    return others, layers
+
+
+def _with_bits(fields: dict[str, object], layers: dict[str, Widths]) -> dict[str, object]:
+    """The fields of a spec: what its words say of bits is one field."""
+    said = {key: fields[key] for key in ("weights", "activations", "accumulator") if key in fields}
+    bits = Bits(layers=tuple(sorted(layers.items())), **said)  # type: ignore[arg-type]  # as _parse_option built them
+    return {key: field for key, field in fields.items() if key not in said} | {"bits": bits}
 
 
 def _joined(fields: dict[str, object], option: dict[str, object], word: str) -> dict[str, object]:
@@ -264,13 +322,17 @@ def _parse_option(word: str, ternary: bool) -> dict[str, object]:
         "int8": {"precision": Precision.INT8},
         "int8t": {"precision": Precision.INT8_PER_TENSOR},
     }
-    if word in ("int8", "int8t") and ternary:
+    widths = parse_widths(word)
+    if widths and widths.weights and widths.activations:
+        precision = Precision.INT8 if widths == Widths(8, 8) else Precision.LOW_BITS
+        flags[word] = {"precision": precision, "weights": widths.weights, "activations": widths.activations}
+    if "precision" in flags.get(word, {}) and ternary:
         raise HwsrError(f"'{word}' contradicts ST-: an SP-conv network is ternary; leave one of them out")
     if word in flags:
         return flags[word]
     found = _OPTION.match(word)
     if not found:
-        raise HwsrError(f"unknown option '{word}'; known are x2-x4, nN, gN, bN, rN, {', '.join(flags)}")
+        raise HwsrError(f"unknown option '{word}'; known are x2-x4, nN, gN, bN, rN, wNaN, accN, {', '.join(flags)}")
     if found["key"] == "r" and not ternary:
         raise HwsrError(f"'{word}' is for SP-convs: write ST- before the network's name")
     return {_FIELDS[found["key"]]: int(found["value"])}

@@ -51,8 +51,8 @@ class Builder:
         """Put x on a random activation grid, after a ReLU or not."""
         scale = 2.0 ** -self.choose(3, 9)
         if self.choose(0, 1):
-            return self.quant(self.node("Relu", [x], self.channels[x]), self.choose(4, 8), False, scale)
-        return self.quant(x, self.choose(4, 8), True, scale)
+            return self.quant(self.node("Relu", [x], self.channels[x]), self.choose(2, 8), False, scale)
+        return self.quant(x, self.choose(2, 8), True, scale)
 
     def conv(self, x: str, c_out: int, kernel: tuple[int, int], depthwise: bool = False) -> str:
         """Convolution with quantized weights, scales a channel or a tensor, with or without bias; ternary at times."""

@@ -12,7 +12,7 @@ from hwsr.errors import HwsrError, Interrupted
 
 # Each adds its commands to the app, in the order of the help text.
 # isort: off
-from hwsr.cli import training, hardware, pictures, networks  # noqa: F401
+from hwsr.cli import training, quantization, hardware, pictures, networks  # noqa: F401
 # isort: on
 
 # Exit codes: 0 done, 1 a comparison found a mismatch or a network of a sweep failed, 2 bad input or environment, 70 an

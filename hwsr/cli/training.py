@@ -33,20 +33,27 @@ def train(
     batch: BatchOption = None,
     patch: PatchOption = None,
     seed: SeedOption = 0,
-    init: Annotated[Path | None, typer.Option(help="trained model to start from (x3 and x4: the trained x2)")] = None,
+    init: Annotated[
+        Path | None, typer.Option(help="trained model to start from: x2 for x3 and x4, float for int8")
+    ] = None,
     devices: Annotated[int, typer.Option(min=1, help="GPUs, or processes where there is none")] = 1,
     precision: PrecisionOption = FloatPrecision.FULL,
     every: Annotated[int, typer.Option(min=1, help="steps from one validation and checkpoint to the next")] = 500,
     resume: Annotated[bool, typer.Option(help="go on from the checkpoint in --out")] = False,
     json: JsonOption = None,
 ) -> None:
-    """Train a network: float warm-up, then quantized. Ctrl-C keeps the state, --resume goes on to the same bits."""
+    """Train a network: float warm-up, then quantized. Ctrl-C keeps the state, --resume goes on to the same bits.
+
+    A fixed-point network that starts from its own float model (--init) needs no warm-up: every step is quantized.
+    """
     from hwsr.spec import parse_spec
     from hwsr.train.checkpoint import load_tensors
     from hwsr.train.loop import train as run_training
+    from hwsr.train.start import starts_warmed_up
 
     parsed = parse_spec(spec)
-    made = Settings(recipe, steps, rate, batch, patch, seed).make(parsed.precision)
+    warmed_up = init is not None and starts_warmed_up(init, parsed)
+    made = Settings(recipe, steps, rate, batch, patch, seed).make(parsed.precision, warmed_up)
     path = run_training(parsed, made, out, data, resume, every, console, devices, precision, init)
     card = load_tensors(path)[1]
     console.print(f"trained {card.spec}: {card.history[-1].mean:.2f} dB on the validation images -> {path}")

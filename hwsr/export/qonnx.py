@@ -2,13 +2,13 @@
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import torch
 from brevitas.export import QONNXManager
-from brevitas.export.onnx.qonnx.handler import BrevitasBiasQuantProxyHandler
-from brevitas.nn import QuantConv2d
+from brevitas.export.onnx.qonnx.handler import BrevitasBiasQuantProxyHandler, BrevitasWeightQuantProxyHandler
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.infer_shapes import InferShapes
@@ -43,8 +43,27 @@ class _BiasHandler(BrevitasBiasQuantProxyHandler):
         return result
 
 
+class _WeightHandler(BrevitasWeightQuantProxyHandler):
+    """A weight as its quantizer leaves it.
+
+    A Quant node rounds at half a step, a ternary quantizer at its own threshold, a bounded one shrinks first; on
+    quantized values all agree.
+    """
+
+    def prepare_for_export(self, module: Any) -> None:
+        super().prepare_for_export(module)
+        self.values = module.tracked_module_list[0].quant_weight().value.detach().numpy().copy()
+
+    def symbolic_execution(self, x: Tensor) -> tuple[Tensor, ...]:
+        result: tuple[Tensor, ...] = super().symbolic_execution(torch.from_numpy(self.values))
+        return result
+
+
+_REPLACED = (BrevitasBiasQuantProxyHandler, BrevitasWeightQuantProxyHandler)
+
+
 class _Manager(QONNXManager):
-    handlers = (_BiasHandler, *(each for each in QONNXManager.handlers if each is not BrevitasBiasQuantProxyHandler))
+    handlers = (_BiasHandler, _WeightHandler, *(each for each in QONNXManager.handlers if each not in _REPLACED))
 
 
 def export_qonnx(network: Network, path: Path, frame: tuple[int, int] = DEFAULT_FRAME) -> None:
@@ -53,7 +72,7 @@ def export_qonnx(network: Network, path: Path, frame: tuple[int, int] = DEFAULT_
     Raises HwsrError for a float network, and when the file cannot be written.
     """
     if network.spec.precision is Precision.FLOAT:
-        raise HwsrError(f"'{network.spec}' is a float network; export one with int8 or ST- in its spec")
+        raise HwsrError(f"'{network.spec}' is a float network; export one with int8, wNaN or ST- in its spec")
     area = frame[0] * frame[1]
     if network.spec.attention and abs(reciprocal(area) * area - 1) > MEAN_ERROR:
         raise HwsrError(
@@ -67,22 +86,8 @@ def export_qonnx(network: Network, path: Path, frame: tuple[int, int] = DEFAULT_
             image = torch.zeros(1, network.spec.channels, *frame)
             _Manager.export(network.eval(), args=image, export_path=str(temporary), dynamo=False)
         model = onnx.load_model(str(temporary), load_external_data=False)
-        _put_quantized_weights(model, network)
         _name(model, network)
         onnx.save_model(ModelWrapper(model).transform(InferShapes()).model, str(temporary))
-
-
-def _put_quantized_weights(model: onnx.ModelProto, network: Network) -> None:
-    """Store each weight as its quantizer leaves it.
-
-    A Quant node rounds at half a step, a ternary quantizer at its own threshold; on quantized values both agree.
-    """
-    initializers = {item.name: item for item in model.graph.initializer}
-    for name, module in network.named_modules():
-        # Weights made from other parameters are quantized constants already.
-        if isinstance(module, QuantConv2d) and f"{name}.weight" in initializers:
-            values = module.quant_weight().value.detach().numpy()
-            initializers[f"{name}.weight"].CopyFrom(onnx.numpy_helper.from_array(values, f"{name}.weight"))
 
 
 def _name(model: onnx.ModelProto, network: Network) -> None:

@@ -1,12 +1,13 @@
 """Makes the network of a spec, and switches its quantizers."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 import torch
-from brevitas.core.scaling import ParameterScaling
 from brevitas.nn import QuantConv2d, QuantIdentity, QuantReLU
 from torch import Tensor, nn
 
+from hwsr.bits import ALL_8
+from hwsr.quant.bits import activation_bits, activation_layers, apply_bits, scaling
 from hwsr.quant.layers import Int8Layers, TernaryLayers
 from hwsr.spec import ModelSpec, Precision, Spec
 from hwsr.zoo.carn import CARNM
@@ -23,6 +24,8 @@ def build(spec: Spec, seed: int = 0) -> Network:
     """
     network = _network(spec, _layers(spec))
     initialize(network, seed)
+    if spec.bits != ALL_8:
+        apply_bits(network, spec.bits, spec.precision is not Precision.INT8_PER_TENSOR, spec.channels)
     return network.eval()
 
 
@@ -31,7 +34,7 @@ def _layers(spec: Spec) -> Layers:
         return TernaryLayers(spec.sp_ratio)
     if spec.precision is Precision.FLOAT:
         return FloatLayers()
-    return Int8Layers(per_channel=spec.precision is Precision.INT8)
+    return Int8Layers(per_channel=spec.precision is not Precision.INT8_PER_TENSOR)
 
 
 def _network(spec: Spec, layers: Layers) -> Network:
@@ -73,42 +76,42 @@ def _set_quantized(network: nn.Module, weights: bool, activations: bool) -> None
             module.return_quant_tensor = activations
 
 
-def calibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Set every learned activation exponent to the one of least squared error over `batches`.
+def calibrate(network: nn.Module, batches: Iterable[Tensor], layers: Container[str] | None = None) -> None:
+    """Set every learned activation exponent to the one of least squared error over `batches`; or those of `layers`.
 
     Weights are quantized meanwhile, activations are not. Leaves the network quantized.
     """
     errors: dict[nn.Module, Tensor] = {}
-    scalings = {
-        module: module.act_quant.fused_activation_quant_proxy.tensor_quant.scaling_impl
-        for module in network.modules()
-        if isinstance(module, QuantIdentity | QuantReLU)
+    learned = {
+        module: scaling(module)
+        for name, module in activation_layers(network).items()
+        if layers is None or name in layers
     }
-    learned = {module: scaling for module, scaling in scalings.items() if isinstance(scaling, ParameterScaling)}
 
     def observe(module: nn.Module, inputs: tuple[Tensor, ...], _output: Tensor) -> None:
-        errors[module] = errors.get(module, 0) + exponent_errors(value(inputs[0]), isinstance(module, QuantReLU))
+        unsigned, bits = isinstance(module, QuantReLU), activation_bits(module)
+        errors[module] = errors.get(module, 0) + exponent_errors(value(inputs[0]), unsigned, bits)
 
     _set_quantized(network, weights=True, activations=False)
     hooks = [module.register_forward_hook(observe) for module in learned]
     with torch.no_grad():
         for batch in batches:
             network(batch)
-        for module, scaling in learned.items():
+        for module, threshold in learned.items():
             # The exponent is rounded up in use; half a step below is the middle of what rounds to it.
-            scaling.value.fill_(EXPONENTS[int(errors[module].argmin())] - 0.5)
+            threshold.value.fill_(EXPONENTS[int(errors[module].argmin())] - 0.5)
     for hook in hooks:
         hook.remove()
     _set_quantized(network, weights=True, activations=True)
 
 
-# Candidate thresholds 2**e of a grid tensor: beyond these, 8 bits of a network over [0, 1) images make no sense.
+# Candidate thresholds 2**e of a grid tensor: beyond these, a network over [0, 1) images makes no sense.
 EXPONENTS = range(-10, 13)
 
 
-def exponent_errors(x: Tensor, unsigned: bool) -> Tensor:
-    """Sum of squared errors of x on the 8-bit grid of each threshold in EXPONENTS. Shape (len(EXPONENTS),)."""
-    levels, low = (256, 0) if unsigned else (128, -128)
+def exponent_errors(x: Tensor, unsigned: bool, bits: int = 8) -> Tensor:
+    """Sum of squared errors of x on the grid of each threshold in EXPONENTS. Shape (len(EXPONENTS),)."""
+    levels, low = (2**bits, 0) if unsigned else (2 ** (bits - 1), -(2 ** (bits - 1)))
     x = x.clamp_min(0) if unsigned else x
     sums = []
     for exponent in EXPONENTS:

@@ -1,5 +1,7 @@
 """The quantized layers: Brevitas modules on power-of-two grids."""
 
+from typing import Any
+
 from brevitas.nn import QuantConv2d, QuantIdentity, QuantReLU
 from torch import Tensor, nn
 from torch.nn import functional
@@ -20,6 +22,18 @@ from hwsr.quant.spconv import DepthwiseSPConv, SPConv
 from hwsr.zoo.layers import AddConstant, GlobalMean, Kernel, constant, same_padding, value
 
 
+class Conv(QuantConv2d):
+    """A convolution that may read its input in fewer bits than others do: through `narrow`, where it has one."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.narrow: QuantIdentity | QuantReLU | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = super().forward(self.narrow(x) if self.narrow else x)
+        return result
+
+
 class Int8Layers:
     """8-bit activations and weights, 32-bit biases on the accumulators' grid."""
 
@@ -27,7 +41,7 @@ class Int8Layers:
         self.weight_quant = Int8WeightPerChannelFixedPoint if per_channel else Int8WeightPerTensorFixedPoint
 
     def conv(self, c_in: int, c_out: int, kernel: Kernel = 3, groups: int = 1, bias: bool = True) -> nn.Module:
-        return QuantConv2d(
+        return Conv(
             c_in,
             c_out,
             kernel,

@@ -40,7 +40,8 @@ class Score(BaseModel):
 class Card(BaseModel):
     """How weights came about. Threads, accelerator and devices matter because float sums depend on them.
 
-    `init_sha256` is the `tensors_sha256` of the model that the run started from, if it did.
+    `init_sha256` is the `tensors_sha256` of the model that the run started from, if it did. `calibration` tells what
+    images a quantization after training saw; the other fields are then those of the float model, but for `spec`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
@@ -55,6 +56,7 @@ class Card(BaseModel):
     history: tuple[Score, ...]
     tensors_sha256: str = ""
     init_sha256: str = ""
+    calibration: str = ""
     precision: str = "32-true"
     accelerator: str = "cpu"
     devices: int = Field(default=1, ge=1)

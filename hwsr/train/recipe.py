@@ -98,17 +98,25 @@ _WARM_UP = {
     Precision.INT8: (0.75, 0.25),
     Precision.INT8_PER_TENSOR: (0.75, 0.25),
     Precision.TERNARY: (0.35, 1.0),
+    Precision.LOW_BITS: (0.5, 0.5),
 }
 DEFAULT_STEPS, DEFAULT_RATE = 2000, 2e-3
 
 
 def default_recipe(
-    precision: Precision, steps: int = DEFAULT_STEPS, seed: int = 0, peak_rate: float = DEFAULT_RATE
+    precision: Precision,
+    steps: int = DEFAULT_STEPS,
+    seed: int = 0,
+    peak_rate: float = DEFAULT_RATE,
+    warmed_up: bool = False,
 ) -> Recipe:
-    """By Muon: float throughout, or float warm-up and then quantized, `steps` in all. Raises HwsrError below 2."""
+    """By Muon: float throughout, or float warm-up and then quantized, `steps` in all. Raises HwsrError below 2 steps.
+
+    A network that starts `warmed_up`, from trained weights, is quantized throughout.
+    """
     share, factor = _WARM_UP[precision]
-    warm_up = _float_steps(steps, share)
-    stages = [Stage(Mode.FLOAT, warm_up, peak_rate)]
+    warm_up = 0 if warmed_up else _float_steps(steps, share)
+    stages = [Stage(Mode.FLOAT, warm_up, peak_rate)] if warm_up else []
     if warm_up < steps:
         stages.append(Stage(Mode.QUANTIZED, steps - warm_up, factor * peak_rate))
     return Recipe(tuple(stages), seed=seed, method=Method.MUON)
@@ -123,22 +131,29 @@ _SOURCE_EPOCHS = {
     Precision.INT8: (300, 5),
     Precision.INT8_PER_TENSOR: (300, 5),
     Precision.TERNARY: (105, 195),
+    Precision.LOW_BITS: (300, 5),
 }
 
 
 def source_recipe(
-    precision: Precision, steps: int | None = None, seed: int = 0, peak_rate: float = SOURCE_RATE
+    precision: Precision,
+    steps: int | None = None,
+    seed: int = 0,
+    peak_rate: float = SOURCE_RATE,
+    warmed_up: bool = False,
 ) -> Recipe:
     """The paper's: 48x48 patches, batch 16, rate 1e-4 halved after two thirds, 300 epochs of 1000 updates.
 
-    8-bit networks are retrained at the undivided rate for 5 epochs more; each stage of a ternary one is halved by
-    itself. Fewer `steps` keep the proportions. One thing differs: the paper subtracts the mean RGB of DIV2K and adds
-    it back, the networks here do so with mid-grey, which on 8-bit pixels costs no arithmetic. Raises HwsrError below 2.
+    Fixed-point networks are retrained at the undivided rate for 5 epochs more, for these alone where they start
+    `warmed_up`, from trained weights; each stage of a ternary one is halved by itself. Fewer `steps` keep the
+    proportions. One thing differs: the paper subtracts the mean RGB of DIV2K and adds it back, the networks here do so
+    with mid-grey, which on 8-bit pixels costs no arithmetic. Raises HwsrError below 2.
     """
     epochs, quantized_epochs = _SOURCE_EPOCHS[precision]
+    epochs = 0 if warmed_up else epochs
     steps = (epochs + quantized_epochs) * SOURCE_EPOCH if steps is None else steps
-    warm_up = _float_steps(steps, epochs / (epochs + quantized_epochs))
-    stages = [Stage(Mode.FLOAT, warm_up, peak_rate, Schedule.HALVED)]
+    warm_up = _float_steps(steps, epochs / (epochs + quantized_epochs)) if epochs else 0
+    stages = [Stage(Mode.FLOAT, warm_up, peak_rate, Schedule.HALVED)] if warm_up else []
     if warm_up < steps:
         last = Schedule.HALVED if precision is Precision.TERNARY else Schedule.CONSTANT
         stages.append(Stage(Mode.QUANTIZED, steps - warm_up, peak_rate, last))
@@ -170,16 +185,16 @@ class Settings:
     patch: int | None = None
     seed: int = 0
 
-    def make(self, precision: Precision) -> Recipe:
-        """The recipe of a network. Raises HwsrError for values that make none."""
+    def make(self, precision: Precision, warmed_up: bool = False) -> Recipe:
+        """The recipe of a network, which may start `warmed_up`. Raises HwsrError for values that make none."""
         match self.recipe:
             case Preset.DEFAULT:
                 steps = DEFAULT_STEPS if self.steps is None else self.steps
                 rate = DEFAULT_RATE if self.rate is None else self.rate
-                recipe = default_recipe(precision, steps, self.seed, rate)
+                recipe = default_recipe(precision, steps, self.seed, rate, warmed_up)
             case Preset.SOURCE:
                 rate = SOURCE_RATE if self.rate is None else self.rate
-                recipe = source_recipe(precision, self.steps, self.seed, rate)
+                recipe = source_recipe(precision, self.steps, self.seed, rate, warmed_up)
         batch = recipe.batch if self.batch is None else self.batch
         patch = recipe.patch if self.patch is None else self.patch
         return replace(recipe, batch=batch, patch=patch)

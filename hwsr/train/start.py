@@ -1,11 +1,11 @@
-"""Starting from another model's weights: x3 and x4 from the trained x2, as the source does."""
+"""Starting from another model's weights: x3 and x4 from the trained x2, as the source does; int8 from float."""
 
 from pathlib import Path
 
 from rich.console import Console
 
 from hwsr.errors import HwsrError
-from hwsr.spec import ModelSpec, Spec, parse_spec
+from hwsr.spec import ModelSpec, Precision, Spec, in_float, parse_spec
 from hwsr.train.checkpoint import load_tensors, model_file
 from hwsr.zoo.network import Network
 
@@ -30,6 +30,17 @@ def start_from(init: Path, network: Network, console: Console) -> str:
     network.load_state_dict(own | fitting)
     console.print(f"started from {init}: {len(fitting)} of {len(own)} tensors")
     return card.tensors_sha256
+
+
+def starts_warmed_up(init: Path, spec: Spec) -> bool:
+    """Whether the model `init` is the fixed-point network `spec` in float or in other bits: nothing is left to warm up.
+
+    Raises HwsrError when the model cannot be read.
+    """
+    found = parse_spec(load_tensors(model_file(init))[1].spec)
+    if Precision.TERNARY in (found.precision, spec.precision) or spec.precision is Precision.FLOAT:
+        return False
+    return in_float(found) == in_float(spec)
 
 
 def _kind(spec: Spec) -> str:

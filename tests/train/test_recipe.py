@@ -91,3 +91,13 @@ def test_settings_override_a_preset() -> None:
     assert made.stages[0].peak_rate == 1e-4
     with pytest.raises(HwsrError, match="a recipe needs"):
         Settings(batch=0).make(Precision.FLOAT)
+
+
+@pytest.mark.parametrize("precision", [Precision.INT8, Precision.INT8_PER_TENSOR, Precision.LOW_BITS])
+def test_what_starts_from_its_own_float_weights_is_quantized_throughout(precision: Precision) -> None:
+    recipe = Settings(steps=7, rate=1e-3).make(precision, warmed_up=True)
+    assert [(stage.mode, stage.steps) for stage in recipe.stages] == [(Mode.QUANTIZED, 7)]
+    assert recipe.first_quantized == 0
+    assert recipe.stages[0].peak_rate == default_recipe(precision, 100, peak_rate=1e-3).stages[1].peak_rate
+    source = Settings(Preset.SOURCE).make(precision, warmed_up=True)
+    assert [(stage.mode, stage.steps, stage.peak_rate) for stage in source.stages] == [(Mode.QUANTIZED, 5000, 1e-4)]

@@ -9,11 +9,12 @@ from rich.console import Console
 
 from hwsr.errors import HwsrError
 from hwsr.quant import build
+from hwsr.quant.bits import activation_layers, scaling
 from hwsr.spec import parse_spec
 from hwsr.train.checkpoint import load_tensors
 from hwsr.train.loop import train
-from hwsr.train.recipe import Mode, Recipe, Stage
-from hwsr.train.start import start_from
+from hwsr.train.recipe import Mode, Recipe, Settings, Stage
+from hwsr.train.start import start_from, starts_warmed_up
 
 RECIPE = Recipe((Stage(Mode.FLOAT, 2, 1e-3),), batch=2, patch=8, seed=7)
 BODY = "bl {} n4 g1 b1 noca"
@@ -68,3 +69,37 @@ def test_the_card_tells_and_resuming_checks(x2: Path, tmp_path: Path, photograph
     with pytest.raises(HwsrError, match=r"of another run \(init_sha256 [0-9a-f]{64}, not none\)"):
         train(spec, RECIPE, tmp_path / "x3", photographs, resume=True, console=quiet())
     train(spec, RECIPE, tmp_path / "x3", photographs, resume=True, console=quiet(), init=x2)
+
+
+@pytest.mark.parametrize(
+    ("text", "warm"),
+    [
+        (BODY.format("x2") + " int8", True),
+        (BODY.format("x2") + " w4a4 head=w8 acc16", True),
+        (BODY.format("x2"), False),
+        (BODY.format("x3") + " int8", False),
+        ("bl x2 n4 g1 b2 noca int8", False),
+        ("ST-" + BODY.format("x2") + " r1", False),
+    ],
+)
+def test_only_the_same_network_starts_warmed_up(x2: Path, text: str, warm: bool) -> None:
+    assert starts_warmed_up(x2, parse_spec(text)) is warm
+
+
+def test_fine_tuning_starts_from_the_float_weights_and_calibrated_ranges(
+    x2: Path, tmp_path: Path, photographs: Path
+) -> None:
+    spec = parse_spec(BODY.format("x2") + " w4a4")
+    recipe = Settings(steps=3, rate=2e-4, batch=2, patch=8).make(spec.precision, starts_warmed_up(x2, spec))
+    train(spec, recipe, tmp_path / "low", photographs, console=quiet(), init=x2)
+    tensors, card = load_tensors(tmp_path / "low" / "model.safetensors")
+    trained = load_tensors(x2 / "model.safetensors")[0]
+    assert [stage.mode for stage in card.recipe.stages] == [Mode.QUANTIZED]
+    # Three small steps away from the float weights; a fresh network lies far from them.
+    assert (tensors["head.weight"] - trained["head.weight"]).abs().max() < 0.01
+    network = build(spec)
+    network.load_state_dict(tensors)
+    # Calibrated to half steps, then learned: near them but off them. Uncalibrated ranges start at 2**0.
+    thresholds = [float(scaling(module).value.detach()) for module in activation_layers(network).values()]
+    assert all(abs(threshold % 1 - 0.5) < 0.01 for threshold in thresholds)
+    assert any(threshold % 1 != 0.5 for threshold in thresholds)
