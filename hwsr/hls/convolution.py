@@ -77,6 +77,7 @@ def settings(
         "sum_bits": sums,
         "aligned_bits": aligned,
         "room": room,
+        "max_up": int(np.ptp(node.weight_frac)),
         "shift": clipped_shift(aligned, y.type.frac - result.frac, result),
         "ternary": int(is_ternary(node)),
     }

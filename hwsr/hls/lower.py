@@ -36,6 +36,9 @@ from hwsr.ir.graph import (
 )
 from hwsr.ir.stages import Constant, Reuse, Settings, Stage, foldings, fused_requantizations, loops
 
+# A kernel counts the clocks of a frame in 32 bits; half of them leave room for the pixels that it takes in first.
+MAX_CLOCKS = 1 << 31
+
 
 def lower(graph: IntGraph, reuse_factor: Reuse) -> tuple[Stage, ...]:
     """Stages in topological order, the input first, the output last.
@@ -166,6 +169,14 @@ class _Lowering:
         """Append the stage of `node`, and the fork that its output needs when it has several readers."""
         made = self.fused.get(node.name, node)
         name = self.names[node.name]
+        folding = self.foldings.get(node.name)
+        reuse = folding.reuse(loops(self.graph, node)) if folding else 1
+        height, width, _ = self._shape(node.name)
+        if height * width * reuse > MAX_CLOCKS:
+            raise HwsrError(
+                f"node '{node.name}': {reuse} clocks for each of {height} x {width} pixels are more than its counter "
+                "holds; lower the reuse factor"
+            )
         edges = [
             (reader.name, i)
             for reader in dict.fromkeys(self.graph.consumers[made.name])
@@ -173,7 +184,6 @@ class _Lowering:
             if source == made.name
         ]
         depth = self.depths[edges[0]] if len(edges) == 1 else fifo.PLAIN
-        folding = self.foldings.get(node.name)
         stage = Stage(
             name,
             kind,
@@ -185,7 +195,7 @@ class _Lowering:
             settings or {},
             constants or {},
             folding,
-            folding.reuse(loops(self.graph, node)) if folding else 1,
+            reuse,
         )
         self.stages.append(stage)
         if len(edges) > 1:

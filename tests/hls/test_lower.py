@@ -118,6 +118,11 @@ def test_products_wider_than_a_native_integer_are_refused():
         lower(make_graph(net.nodes, net.frame), 1)
 
 
+def test_frames_beyond_a_kernels_counter_are_refused():
+    with pytest.raises(HwsrError, match=r"'body'.*432 clocks for each of 4000 x 4000"):
+        lower(tiny_net((4000, 4000)), {"body": 432})
+
+
 def test_an_empty_network_is_refused():
     with pytest.raises(HwsrError, match=r"does nothing"):
         lower(make_graph([Input("x", (), 3, UINT8)], (4, 4)), 1)

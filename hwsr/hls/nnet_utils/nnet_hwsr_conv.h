@@ -170,7 +170,7 @@ Clocks:
         Inside:
             for (unsigned k = 0; k < kw; k++) {
                 #pragma HLS UNROLL
-                inside[k] = out_column + k >= kw / 2 && out_column + k < CONFIG_T::width + kw / 2;
+                inside[k] = k == kw / 2 || (out_column + k >= kw / 2 && out_column + k < CONFIG_T::width + kw / 2);
             }
             if (++out_column == CONFIG_T::width) {
                 out_column = 0;
@@ -201,7 +201,8 @@ Clocks:
                     #pragma HLS UNROLL
                     const weight_t weight = weight_of(weights, step, lane * simd + i);
                     if (CONFIG_T::ternary) { // add, subtract or skip
-                        total += weight == 0 ? product_t(0) : weight < 0 ? product_t(-operand[i]) : product_t(operand[i]);
+                        const product_t signed_operand = weight < 0 ? product_t(-operand[i]) : product_t(operand[i]);
+                        total += weight == 0 ? product_t(0) : signed_operand;
                     } else {
                         total += operand[i] * weight;
                     }
@@ -209,10 +210,15 @@ Clocks:
                 assert(in_range<CONFIG_T::sum_bits>(total));
                 sum[lane] = total;
                 if (input_fold == input_folds - 1) {
-                    const unsigned channel = (group + g) * CONFIG_T::group_outputs + output_fold * CONFIG_T::lane_outputs + o;
-                    const typename integer<CONFIG_T::aligned_bits>::type aligned = total;
-                    made[channel] = requantized<typename res_T::value_type, CONFIG_T::aligned_bits, CONFIG_T::shift>(
-                        shifted(aligned, up[fold][lane]));
+                    const unsigned channel =
+                        (group + g) * CONFIG_T::group_outputs + output_fold * CONFIG_T::lane_outputs + o;
+                    typename integer<CONFIG_T::aligned_bits>::type aligned = total;
+                    if (CONFIG_T::max_up > 0) {
+                        const typename counter<CONFIG_T::max_up>::type by = up[fold][lane];
+                        aligned = shifted(aligned, by);
+                    }
+                    made[channel] =
+                        requantized<typename res_T::value_type, CONFIG_T::aligned_bits, CONFIG_T::shift>(aligned);
                 }
             }
         }
