@@ -46,7 +46,7 @@ def engines(folder: Path, threads: int) -> dict[str, tuple[Engine, tuple[int, in
     # The simulation has no threads to vary.
     if threads == 1 and (folder / PROJECT).is_dir():
         project = load_project(folder / PROJECT)
-        found["hls4ml C++"] = (lambda image: simulate(project, image[None], jobs=1), project.manifest.frame)
+        found["HLS C++"] = (lambda image: simulate(project, image[None], jobs=1), project.manifest.frame)
     return found
 
 

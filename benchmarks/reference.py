@@ -3,7 +3,7 @@
 - qonnx: its executor on the same QONNX file
 - onnxruntime float32: the network of the same spec, not quantized, exported by torch
 - onnxruntime int8: that file through onnxruntime's own static quantization (QDQ, weights a channel); other integers
-- hls4ml C++: the project's csim program, which is what hls4ml's predict compiles, on a small frame, scaled by pixels
+- HLS C++: the project's csim program, on a small frame, scaled by pixels
 
 and the reference's peak memory on a 1920x1080 image. python -m benchmarks.reference --json runs/bench.json
 """
@@ -38,7 +38,7 @@ from hwsr.spec import parse_spec
 
 WIDTHS = (16, 32, 64)
 THREADS = (1, 2)
-# What hls4ml's program is timed on: it takes seconds for a few thousand pixels.
+# What the HLS program is timed on.
 SMALL = (32, 32)
 
 

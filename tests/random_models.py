@@ -155,17 +155,14 @@ class Builder:
         return ModelWrapper(model).transform(InferShapes()).model
 
 
-def random_model(choose: Choose, frame: tuple[int, int], moving: bool = True) -> onnx.ModelProto:
-    """A random super-resolution-like network: blocks, then an upscaling by 1 to 3, to 3 channels of uint8.
-
-    moving: with blocks that group and move channels too.
-    """
+def random_model(choose: Choose, frame: tuple[int, int]) -> onnx.ModelProto:
+    """A random super-resolution-like network: blocks, then an upscaling by 1 to 3, to 3 channels of uint8."""
     builder = Builder(choose, frame)
     pixels = builder.quant("image", 8, False, 2.0**-8)
     x = builder.quant(builder.node("Add", [pixels, builder.constant(-0.5)], 3), 8, True, 2.0**-8)
     y = x
     for _ in range(choose(1, 3)):
-        y = builder.moving_block(y) if moving and choose(0, 2) == 0 else builder.block(y)
+        y = builder.moving_block(y) if choose(0, 2) == 0 else builder.block(y)
     factor = choose(1, 3)
     grid = builder.quant(builder.conv(y, 3 * factor**2, (3, 3)), 8, True, 2.0 ** -choose(6, 8))
     if factor > 1:

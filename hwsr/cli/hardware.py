@@ -1,6 +1,5 @@
 """Commands from a model to hardware: hls, csim, estimate."""
 
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
@@ -36,7 +35,7 @@ def hls(
     device: Annotated[str, typer.Option(help="board or part")] = "kv260",
     part: Annotated[str | None, typer.Option(help="part number for the HLS tool [that of --device]")] = None,
     clock: Annotated[float, typer.Option(help="clock in MHz")] = 200.0,
-    reuse_factor: Annotated[int | None, typer.Option(help="multiplications that share a multiplier")] = None,
+    reuse_factor: Annotated[int | None, typer.Option(help="clocks an input pixel may take [scale^2]")] = None,
     image: Annotated[
         Path | None, typer.Option(help="image whose tiles test the hardware [embedded photographs]")
     ] = None,
@@ -94,24 +93,25 @@ def estimate(
     device: Annotated[str, typer.Option(help="board or part")] = "kv260",
     clock: Annotated[float, typer.Option(help="clock in MHz")] = 200.0,
     frame: Annotated[str | None, typer.Option(help="input frame, width x height [the model's own]")] = None,
-    reuse_factor: Annotated[int | None, typer.Option(help="multiplications that share a multiplier")] = None,
+    reuse_factor: Annotated[int | None, typer.Option(help="clocks an input pixel may take [scale^2]")] = None,
     backend: Annotated[Backend, typer.Option(help="whose HLS compiler")] = Backend.VITIS,
     json: JsonOption = None,
 ) -> None:
     """Estimate resources, cycles and frame rate before any synthesis. Every figure is an estimate."""
     from hwsr.engines import model_graph
     from hwsr.estimate.design import estimate as estimate_design
+    from hwsr.estimate.design import on_frame
     from hwsr.estimate.devices import find_device
     from hwsr.estimate.show import as_json, render
-    from hwsr.hls.fifo import depths
+    from hwsr.hls.lower import lower
 
     graph = model_graph(model)
     size = parse_size(frame) if frame else graph.frame
-    # Streams deepen with the width of the frame that the hardware is built for.
-    built = graph if graph.fixed_frame else replace(graph, frame=size)
-    reuse = graph.scale**2 if reuse_factor is None else reuse_factor
+    built = on_frame(graph, size)
+    # As `hls` writes them, so that the estimate is of the project.
+    stages = lower(built, graph.scale**2 if reuse_factor is None else reuse_factor)
     law: Literal["vitis", "vivado"] = "vitis" if backend is Backend.VITIS else "vivado"
-    design = estimate_design(built, find_device(device), check_clock(clock), size, reuse, law, depths(built))
+    design = estimate_design(built, stages, find_device(device), check_clock(clock), size, law)
     console.print(render(design))
     write_figures(json, as_json(design))
 

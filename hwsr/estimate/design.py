@@ -1,19 +1,17 @@
 """A whole network as a pipeline of its stages on a device: frame rate and resources, all of them estimates."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from hwsr.errors import HwsrError
 from hwsr.estimate.devices import Device
-from hwsr.estimate.fabric import Backend
-from hwsr.estimate.layers import Counts, Edge, Layer, Site, Target, estimate_layer
+from hwsr.estimate.fabric import Backend, Timing, fabric_of
+from hwsr.estimate.layers import Counts, Layer, Ranges, ends, estimate_layers
 from hwsr.estimate.resources import Resources
-from hwsr.ir.graph import Input, IntGraph, SpatialSum
-from hwsr.ir.stages import Reuse, fused_requantizations, reuse_factors
+from hwsr.estimate.structure import Priced, exactly
+from hwsr.ir.graph import IntGraph, SpatialSum
+from hwsr.ir.stages import Stage
 from hwsr.ir.tiling import default_tiling, spans
-
-# Words of a stream that nothing was said about.
-DEFAULT_DEPTH = 2
 
 
 @dataclass(frozen=True)
@@ -59,8 +57,18 @@ class Estimate:
         return sum((layer.counts for layer in self.layers), Counts())
 
     @property
+    def priced(self) -> Priced:
+        return sum((layer.priced for layer in self.layers), exactly(Resources()))
+
+    @property
     def resources(self) -> Resources:
-        return sum((layer.resources for layer in self.layers), Resources())
+        return self.priced.value
+
+    @property
+    def ranges(self) -> Ranges:
+        """Of all stages together, each at its low or at its high end."""
+        turns, most = (max(getattr(layer, name) for layer in self.layers) for name in ("turns", "most_cycles"))
+        return {"cycles": (turns, most)} | ends(self.priced)
 
     @property
     def usage(self) -> dict[str, float]:
@@ -77,47 +85,42 @@ class Estimate:
         }
 
 
+def on_frame(graph: IntGraph, image: tuple[int, int] | None) -> IntGraph:
+    """The graph on the frame that hardware for images of (H, W) works on: the image, or its own where it needs tiles.
+
+    Raises HwsrError for an image of no size.
+    """
+    if image is None:
+        return graph
+    if min(image) < 1:
+        raise HwsrError(f"an image of {image[0]}x{image[1]} pixels: give a height and a width of at least 1")
+    return graph if graph.fixed_frame else replace(graph, frame=image)
+
+
 def estimate(
     graph: IntGraph,
+    stages: Sequence[Stage],
     device: Device,
     clock_mhz: float | None = None,
     image: tuple[int, int] | None = None,
-    reuse_factor: Reuse = 1,
     backend: Backend = "vitis",
-    fifo_depths: Mapping[Edge, int] | None = None,
 ) -> Estimate:
     """Estimate a network in hardware.
 
-    clock_mhz: the device's usual clock by default. image: (H, W) in input pixels, the graph's frame by default; a
-    network with a spatial sum upscales it by tiles of its own frame, any other as one frame.
-    reuse_factor: as `hwsr.ir.stages` takes it. fifo_depths: words of the stream into each input of each node, by
-    (node, index); DEFAULT_DEPTH where missing, which is too little where paths part and meet.
-    Raises HwsrError for a clock or image of no size, an unknown node, or a depth below 1.
+    stages: those that code is generated from, of `graph` on its own frame (`on_frame` gives it another). clock_mhz: the
+    device's usual clock by default. image: (H, W) in input pixels of what is upscaled, the graph's frame by default; a
+    network with a spatial sum takes it by tiles of its frame, any other as one frame.
+    Raises HwsrError for a clock or image of no size, or a frame that the stages are not for.
     """
     clock_mhz = device.clock_mhz if clock_mhz is None else clock_mhz
     image = graph.frame if image is None else image
     if not clock_mhz > 0:
         raise HwsrError(f"a clock of {clock_mhz} MHz: give a positive one")
-    if min(image) < 1:
-        raise HwsrError(f"an image of {image[0]}x{image[1]} pixels: give a height and a width of at least 1")
+    if on_frame(graph, image).frame != graph.frame:
+        raise HwsrError(f"the stages work on frames of {graph.frame}, not {image}: make them for the image's size")
     frame, tiles = _frames(graph, image)
-    depths = _depths(graph, fifo_depths or {})
-    factors = reuse_factors(graph, reuse_factor)
-    requantizations = fused_requantizations(graph)
-    target = Target(device.full_part, 1000 / clock_mhz, backend)
-    inside = {node.name for node in requantizations.values()}
-    layers = tuple(
-        estimate_layer(
-            node,
-            Site(graph, frame, factors.get(node.name, 1), target),
-            requantizations.get(node.name),
-            depths,
-        )
-        for node in graph.nodes
-        if not isinstance(node, Input) and node.name not in inside
-    )
-    if not layers:
-        raise HwsrError("the network does nothing: it has an input and no layer")
+    timing = Timing(fabric_of(device.full_part), backend, 1000 / clock_mhz)
+    layers = estimate_layers(graph, stages, timing)
     return Estimate(device, clock_mhz, backend, image, frame, tiles, _passes(graph), layers)
 
 
@@ -143,13 +146,3 @@ def _passes(graph: IntGraph) -> int:
         crossed[node.name] = max(before) + isinstance(node, SpatialSum)
         passes = max(passes, max(before) - min(before))
     return passes
-
-
-def _depths(graph: IntGraph, given: Mapping[Edge, int]) -> dict[Edge, int]:
-    edges = {(node.name, i): DEFAULT_DEPTH for node in graph.nodes for i in range(len(node.inputs))}
-    for edge, words in given.items():
-        if edge not in edges:
-            raise HwsrError(f"FIFO depth for input {edge[1]} of '{edge[0]}': the network has no such stream")
-        if words < 1:
-            raise HwsrError(f"FIFO depth {words} into '{edge[0]}': a stream holds at least one word")
-    return edges | dict(given)

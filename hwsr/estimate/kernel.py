@@ -80,10 +80,6 @@ class Kernel:
         return self.inputs * self.x_bits
 
     @property
-    def line_buffer_bits(self) -> int:
-        return (self.window[0] - 1) * self.row * self.channels * self.x_bits
-
-    @property
     def shift_registers(self) -> int:
         """LUTs that the line buffer fills, each a shift register of SRL_BITS pixels of one bit."""
         if self.encoded:

@@ -26,11 +26,6 @@ def luts(count: float) -> Resources:
     return Resources(lut_csynth=round(count), lut=round(count))
 
 
-def registers(count: int) -> Resources:
-    """Flip-flops that logic synthesis leaves as HLS counted them."""
-    return Resources(ff_csynth=count, ff=count)
-
-
 def blocks(count: int) -> Resources:
     """Block RAMs that logic synthesis leaves as HLS counted them."""
     return Resources(bram18_csynth=count, bram18=count)

@@ -9,8 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from hwsr.estimate.design import Estimate
-from hwsr.estimate.figures import FIGURES, NOTE
-from hwsr.estimate.layers import Counts, Layer
+from hwsr.estimate.figures import FIGURES, NOTE, UNFITTED
+from hwsr.estimate.layers import Counts, Layer, Ranges
+from hwsr.estimate.resources import Resources
 
 OPERATIONS = ("macs", "additions", "multiplications")
 
@@ -38,6 +39,7 @@ def as_json(estimate: Estimate) -> dict[str, Any]:
             "cycles_per_image": estimate.cycles_per_image,
             "fps": estimate.fps,
             "resources": asdict(estimate.resources),
+            "ranges": _ends(estimate.ranges),
             "usage": estimate.usage,
             "overflow": estimate.overflow,
             **_counted(estimate.counts, pixels),
@@ -48,16 +50,24 @@ def as_json(estimate: Estimate) -> dict[str, Any]:
 
 def _layer(layer: Layer, pixels: int) -> dict[str, Any]:
     return {
+        "stage": layer.stage,
         "name": layer.name,
         "kind": layer.kind,
+        "pe": layer.pe,
+        "simd": layer.simd,
         "reuse_factor": layer.reuse_factor,
         "estimates": {
+            "turns": layer.turns,
             "cycles": layer.cycles,
             "resources": asdict(layer.resources),
-            "csynth_ranges": layer.ranges and {name: list(ends) for name, ends in layer.ranges.items()},
+            "ranges": _ends(layer.ranges),
             **_counted(layer.counts, pixels),
         },
     }
+
+
+def _ends(ranges: Ranges) -> dict[str, list[int]]:
+    return {name: list(ends) for name, ends in ranges.items()}
 
 
 def _counted(counts: Counts, pixels: int) -> dict[str, Any]:
@@ -79,38 +89,39 @@ def _stages(estimate: Estimate) -> Table:
         padding=(0, 0),
     )
     table.add_column("stage", overflow="fold", min_width=10)
-    headings = ("RF", "MACs", "adds", "mults", "weights", "lines", "FIFOs", "cycles", "LUT", "DSP", "BRAM18")
+    headings = ("PExSIMD", "RF", "MACs", "adds", "mults", "weights", "lines", "FIFOs", "cycles", "LUT", "DSP", "BRAM18")
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
     for layer in estimate.layers:
         style = "bold" if layer is estimate.bottleneck else None
-        table.add_row(layer.name, str(layer.reuse_factor), *_cells(layer, height * width), style=style)
+        folding = f"{layer.pe}x{layer.simd}" if layer.pe else ""
+        cells = _cells(layer.counts, layer.resources, layer.cycles, height * width)
+        table.add_row(layer.name, folding, str(layer.reuse_factor), *cells, style=style)
     table.add_section()
-    totals = Layer("all", "", 0, estimate.counts, estimate.bottleneck.cycles, estimate.resources)
-    table.add_row("all", "", *_cells(totals, height * width))
+    cells = _cells(estimate.counts, estimate.resources, estimate.bottleneck.cycles, height * width)
+    table.add_row("all", "", "", *cells)
     return table
 
 
-def _cells(layer: Layer, pixels: int) -> list[str]:
-    counts, taken = layer.counts, layer.resources
+def _cells(counts: Counts, taken: Resources, cycles: int, pixels: int) -> list[str]:
     operations = [f"{getattr(counts, name) / pixels:,.1f}" for name in OPERATIONS]
     memories = [f"{bits / 1000:,.1f}" for bits in (counts.weight_bits, counts.line_buffer_bits, counts.fifo_bits)]
-    return [*operations, *memories, *(f"{n:,}" for n in (layer.cycles, taken.lut, taken.dsp, taken.bram18))]
+    return [*operations, *memories, *(f"{n:,}" for n in (cycles, taken.lut, taken.dsp, taken.bram18))]
 
 
 def _device(estimate: Estimate) -> Table:
     device, total = estimate.device, estimate.resources
     table = Table(title=f"On {device.part} ({device.board}) ({NOTE})", box=SIMPLE)
-    for heading in ("resource", "estimate", "device", "share", "known error of the estimate"):
-        table.add_column(heading, justify="left" if heading[0] in "rk" else "right")
+    for heading in ("resource", "estimate", "range", "device", "share"):
+        table.add_column(heading, justify="left" if heading == "resource" else "right")
+    ranges = {name: f"{low:,} to {high:,}" for name, (low, high) in estimate.ranges.items()}
     for name, share in estimate.usage.items():
         style = "red" if name in estimate.overflow else None
-        figure = FIGURES[name]
-        row = (f"{getattr(total, name):,}", f"{getattr(device, name):,}", f"{share:.1%}", figure.error)
-        table.add_row(figure.unit, *row, style=style)
+        row = (f"{getattr(total, name):,}", ranges[name], f"{getattr(device, name):,}", f"{share:.1%}")
+        table.add_row(FIGURES[name].unit, *row, style=style)
     for name in ("lut_csynth", "ff_csynth", "bram18_csynth"):
-        table.add_row(FIGURES[name].unit, f"{getattr(total, name):,}", "", "", FIGURES[name].error)
-    table.caption = device.note or None
+        table.add_row(FIGURES[name].unit, f"{getattr(total, name):,}", ranges[name], "", "")
+    table.caption = "\n".join(filter(None, (f"error {UNFITTED}", device.note)))
     return table
 
 

@@ -13,13 +13,13 @@ from hwsr.estimate.matvec import small_product_bits
 from hwsr.estimate.model import Prediction, family
 
 # Of csynth's figure: estimate, low and high. csynth counts every sum in full and forgets what logic is shared.
-_OF_CSYNTH = {
+OF_CSYNTH = {
     "unrolled": {"lut": (0.6, 0.42, 0.72), "ff": (0.78, 0.65, 0.9)},
     "stage": {"lut": (0.5, 0.1, 1.0), "ff": (0.8, 0.35, 1.2)},
 }
 # Folded kernels: LUTs and flip-flops of control, of a bit of the window, of a bit of an accumulator.
 _FOLDED = {"lut": (800, 0.3, 0.75), "ff": (800, 0.9, 1.0)}
-_FOLDED_RANGE = {"lut": (0.45, 2.4), "ff": (0.6, 2.4)}
+FOLDED_RANGE = {"lut": (0.45, 2.4), "ff": (0.6, 2.4)}
 # A ROM of up to 256 words shows one half at each of a block RAM's ports, 32 bits of it at a time.
 _BOTH_PORTS_WORDS, _BOTH_PORTS_BITS = 256, 64
 # Of a ROM's blocks, those that bits in use fill at least.
@@ -31,7 +31,7 @@ def after_synthesis(kernel: Kernel, csynth: Mapping[str, Prediction]) -> dict[st
     kept = {name: csynth[name] for name in ("dsp", "uram")}
     if family(kernel) == "folded":
         return {**_folded(kernel, csynth), **kept, "bram18": _bram18(kernel, csynth["bram18"])}
-    shares = _OF_CSYNTH[family(kernel)]
+    shares = OF_CSYNTH[family(kernel)]
     return {**{name: _share(csynth[name], shares[name]) for name in shares}, **kept, "bram18": csynth["bram18"]}
 
 
@@ -48,7 +48,7 @@ def _folded(kernel: Kernel, csynth: Mapping[str, Prediction]) -> dict[str, Predi
         value = control + window * kernel.window_bits + accumulator * kernel.multipliers * kernel.acc_bits
         value += logic if name == "lut" else 0
         value = min(value, csynth[name].value)
-        low, high = _FOLDED_RANGE[name]
+        low, high = FOLDED_RANGE[name]
         found[name] = Prediction(round(value), round(value * low), round(value * high))
     return found
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 import tempfile
@@ -23,7 +22,7 @@ from hwsr.ir.tiling import Image, Tiling, run_tiled
 
 COMPILED = "csim"
 # The standard that the build scripts of hls4ml give to Vitis and Vivado HLS is C++11.
-FLAGS = ("-O1", "-std=c++11", "-w")
+FLAGS = ("-O2", "-std=c++11", "-w")
 
 AllTensors = Callable[[NDArray[np.integer]], Mapping[str, IntArray]]
 
@@ -80,9 +79,8 @@ class CsimReport:
 def build(project: Project) -> Path:
     """Compile the testbench, unless its sources have not changed since the last time. Returns the program.
 
-    Raises HwsrError without g++, when compilation fails (with the first error), when a file is missing or cannot be
-    written, and when the two forms in which the project holds its weights (headers for synthesis, text for
-    simulation) differ.
+    Raises HwsrError without g++, when compilation fails (with the first error), and when a file is missing or cannot be
+    written.
     """
     try:
         return _build(project)
@@ -92,7 +90,6 @@ def build(project: Project) -> Path:
 
 
 def _build(project: Project) -> Path:
-    _check_weights(project.folder)
     compiler = shutil.which("g++")
     if compiler is None:
         raise HwsrError("g++ is not installed; the simulation needs it (Debian: apt-get install g++)")
@@ -105,8 +102,7 @@ def _build(project: Project) -> Path:
     output.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output) as scratch:
         sources = {f"firmware/{top}.cpp": Path(scratch) / "top.o", f"{top}_test.cpp": Path(scratch) / "test.o"}
-        weights = f'-DWEIGHTS_DIR="{(project.folder / "firmware" / "weights").resolve()}"'
-        common = [compiler, *FLAGS, weights, "-Ifirmware/ap_types", "-Ifirmware", "-I."]
+        common = [compiler, *FLAGS, "-Ifirmware/ap_types", "-Ifirmware", "-I."]
         commands = [[*common, "-c", source, "-o", str(out.resolve())] for source, out in sources.items()]
         with ThreadPoolExecutor(2) as pool:
             for _ in pool.map(lambda command: _compile(command, project.folder), commands):
@@ -252,28 +248,11 @@ def _compile(command: list[str], folder: Path) -> None:
 
 
 def _source_hash(project: Project) -> str:
-    """Of all that g++ reads, which the weights' text files are not: the program loads those when it runs."""
-    digest = hashlib.sha256(" ".join(FLAGS).encode() + str(project.folder.resolve()).encode())
+    """Of all that g++ reads."""
+    digest = hashlib.sha256(" ".join(FLAGS).encode())
     firmware = project.folder / "firmware"
     headers = (path for path in firmware.rglob("*") if path.suffix in (".h", ".cpp"))
     for path in sorted([*headers, project.folder / f"{project.manifest.top}_test.cpp"]):
         digest.update(str(path.relative_to(project.folder)).encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def _check_weights(folder: Path) -> None:
-    """Raise unless what synthesis reads (weights/*.h) is what the simulation reads (weights/*.txt)."""
-    for text in sorted((folder / "firmware" / "weights").glob("*.txt")):
-        header = text.with_suffix(".h").read_text(encoding="ascii", errors="replace")
-        found = re.search(r"= \{(.*?)\};", header, re.DOTALL)
-        simulated = _numbers(text.read_text(encoding="ascii", errors="replace"))
-        if found is None or simulated is None or _numbers(found[1]) != simulated:
-            raise HwsrError(f"{text} and {text.with_suffix('.h').name} hold different weights; write the project again")
-
-
-def _numbers(text: str) -> list[float] | None:
-    try:
-        return [float(number) for number in text.split(",")]
-    except ValueError:
-        return None

@@ -6,7 +6,7 @@ convolution is kh // 2 rows and kw // 2 pixels, that of a spatial sum the whole 
 holds words in flight while it has nothing to read, for its pipeline does not flush before the frame's end.
 """
 
-from hwsr.ir.graph import Add, ChannelMul, Conv, IntGraph, Node, PixelShuffle, SpatialSum, Upsample
+from hwsr.ir.graph import Add, ChannelMul, Concat, Conv, IntGraph, Node, PixelShuffle, SpatialSum, Tensor, Upsample
 from hwsr.ir.stages import fused_requantizations
 
 # One stream into one node: its reader's name and which of its inputs it is.
@@ -18,6 +18,14 @@ PLAIN = 2
 # Words that a stage may hold in flight: the depth of a pipeline that takes a word a clock, which is a read, a
 # multiplication, an adder tree over hundreds of products, a rounding and a write. A folded stage holds fewer.
 IN_FLIGHT = 16
+
+# hls4ml's clone_stream has this many outputs at most.
+MAX_FORK = 7
+
+
+def fork_stages(readers: int) -> int:
+    """Stages that a stream to as many readers takes: of several forks, the last output of each feeds the next."""
+    return -(-(readers - 1) // (MAX_FORK - 1)) if readers > 1 else 0
 
 
 def lags(graph: IntGraph) -> dict[str, int]:
@@ -58,11 +66,14 @@ def depths(graph: IntGraph) -> dict[Edge, int]:
                 # While it sends the later rows of a group it reads nothing; its input goes on coming.
                 result[node.name, i] = max(PLAIN, graph.shape(name, *graph.frame)[2])
     for node in graph.nodes:
-        if isinstance(node, Add | ChannelMul):
+        if isinstance(node, Add | ChannelMul | Concat):
             for i, name in enumerate(node.inputs):
                 edge, source = _cheapest(graph, (node.name, i), name)
                 # The short path's stages may hold nothing while those of the long one hold all that they can.
-                ahead = max(lag[other] - lag[name] + _held(graph, other, shared=before[name]) for other in node.inputs)
+                ahead = _cascaded(graph, before[name]) + max(
+                    lag[other] - lag[name] + _held(graph, other, shared=before[name]) + _joining(graph, node, j, i)
+                    for j, other in enumerate(node.inputs)
+                )
                 result[edge] = max(result[edge], PLAIN + _words(graph, source, max(ahead, 0)))
     return result
 
@@ -82,14 +93,29 @@ def _held(graph: IntGraph, name: str, shared: frozenset[str]) -> int:
     for node in graph.nodes:
         tensor = graph.tensors[node.name]
         stages = 0 if node.name in fused else 1
-        if isinstance(node, Conv) and node.weight.shape[2:] != (1, 1):
-            stages += 1  # the one that pads
-        if len(graph.consumers[node.name]) > 1:
-            stages += 1  # the one that forks
+        if isinstance(node, Concat):
+            stages += max(len(node.inputs) - 2, 0)  # those that join some of its inputs
+        stages += fork_stages(len(graph.consumers[node.name]))
         # A pooled tensor is one word a frame, and at the frame's end every pipeline flushes.
-        own = 0 if node.name in shared or tensor.pooled else stages * -(-IN_FLIGHT // tensor.upscale**2)
+        own = 0 if node.name in shared or tensor.pooled else stages * _in_flight(tensor)
         result[node.name] = own + max((result[before] for before in node.inputs), default=0)
     return result[name]
+
+
+def _cascaded(graph: IntGraph, shared: frozenset[str]) -> int:
+    """Input pixels that the later forks of a tensor hold before its last readers, while its first ones go without."""
+    later = {name: max(fork_stages(len(graph.consumers[name])) - 1, 0) for name in shared}
+    return sum(stages * _in_flight(graph.tensors[name]) for name, stages in later.items())
+
+
+def _joining(graph: IntGraph, node: Node, first: int, last: int) -> int:
+    """Input pixels that the stages which join input `first` of a node with others hold before input `last` enters."""
+    return max(max(last - 1, 0) - max(first - 1, 0), 0) * _in_flight(graph.tensors[node.name])
+
+
+def _in_flight(tensor: Tensor) -> int:
+    """Input pixels whose words of `tensor` one stage holds in flight."""
+    return -(-IN_FLIGHT // tensor.upscale**2)
 
 
 def _cheapest(graph: IntGraph, edge: Edge, name: str) -> tuple[Edge, str]:

@@ -1,21 +1,24 @@
 """IntGraph -> stages: the dataflow processes of the hardware, with every type, constant and stream depth decided.
 
-Pure: nothing of hls4ml is needed to lower a graph. `hwsr.hls.project` turns stages into an hls4ml model.
+Pure: nothing of hls4ml is needed to lower a graph. `hwsr.hls.project` turns stages into an hls4ml model. Streams carry
+integers; what power of two they count is known here alone, and reaches the kernels as shifts.
 """
 
 import re
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hwsr.errors import HwsrError
-from hwsr.hls import fifo
-from hwsr.ir.check import align
+from hwsr.hls import convolution, fifo
+from hwsr.hls.convolution import WORD_BITS, clipped_shift, native, signed_bits
+from hwsr.ir.check import infer
 from hwsr.ir.graph import (
     Add,
     ChannelMul,
+    ChannelShuffle,
+    ChannelSlice,
+    Concat,
     Conv,
     Input,
     IntArray,
@@ -28,51 +31,22 @@ from hwsr.ir.graph import (
     Scale,
     SpatialSum,
     Table,
+    Tensor,
     Upsample,
 )
-from hwsr.ir.stages import Reuse, accumulator_range, fused_requantizations, reuse_factors
+from hwsr.ir.stages import Constant, Reuse, Settings, Stage, foldings, fused_requantizations, loops
 
-# Weights reach hls4ml as doubles.
-MAX_CONSTANT_BITS = 53
-# hls4ml's clone_stream has this many outputs at most.
-MAX_FORK = 7
-
-
-@dataclass(frozen=True, eq=False)
-class Stage:
-    """One process.
-
-    name: its C identifier; kind: its hls4ml layer class; makes: the tensor on its output;
-    streams: its outputs, each with its depth in words; shape: (H, W, C) of its output;
-    types: hls4ml's precision strings by what they are of (result, accum, weight, bias, constant).
-    """
-
-    name: str
-    kind: str
-    makes: str
-    inputs: tuple[str, ...]
-    streams: dict[str, int]
-    shape: tuple[int, int, int]
-    types: dict[str, str]
-    attributes: dict[str, Any] = field(default_factory=dict)
-    reuse_factor: int = 1
-    helper: bool = False
+# A kernel counts the clocks of a frame in 32 bits; half of them leave room for the pixels that it takes in first.
+MAX_CLOCKS = 1 << 31
 
 
 def lower(graph: IntGraph, reuse_factor: Reuse) -> tuple[Stage, ...]:
     """Stages in topological order, the input first, the output last.
 
-    reuse_factor: multiplications that share one multiplier, for every convolution at the input's resolution, or one
-    by node name; a layer behind an upscaling by s works s^2 times as often and gets a s^2-th of it.
+    reuse_factor: clocks that a pixel may take, as `hwsr.ir.stages.foldings` reads it.
     Raises HwsrError naming the node that the HLS backend has no kernel for.
     """
     return _Lowering(graph, reuse_factor).run()
-
-
-def precision(qtype: QType, rounded: bool = False) -> str:
-    """hls4ml's name of a type; `rounded` makes assignments round half to even and saturate."""
-    modes = ",RND_CONV,SAT,0" if rounded else ""
-    return f"{'' if qtype.signed else 'u'}fixed<{qtype.bits},{qtype.bits - qtype.frac}{modes}>"
 
 
 def identifiers(graph: IntGraph) -> dict[str, str]:
@@ -99,7 +73,7 @@ class _Lowering:
 
     def __init__(self, graph: IntGraph, reuse_factor: Reuse) -> None:
         self.graph = graph
-        self.reuse = reuse_factors(graph, reuse_factor)
+        self.foldings = foldings(graph, reuse_factor)
         self.names = identifiers(graph)
         self.taken = {name.lower() for name in self.names.values()}
         self.depths = fifo.depths(graph)
@@ -117,32 +91,40 @@ class _Lowering:
         return tuple(self.stages)
 
     def _lower(self, node: Node) -> None:
-        sources = tuple(self.sources[node.name, i] for i in range(len(node.inputs)))
+        made = self.graph.tensors[node.name]
+        inputs = [self.graph.tensors[name] for name in node.inputs]
         match node:
             case Input():
-                self._add(node, "InputLayer", (), {"input_shape": list(self._shape(node.name))})
+                self._add(node, "InputLayer")
             case Conv():
-                self._conv(node, sources[0])
+                self._conv(node, node)
             case Scale():
-                factor = align(node.factor, node.factor_frac)
-                self._multiplying(node, "channel_scale", sources, factor, int(node.factor_frac.max()))
+                self._conv(node, as_convolution(node))
             case Offset():
-                self._stream(node, "channel_offset", sources, constant=node.offset, frac=node.offset_frac)
+                self._offset(node, inputs[0])
             case Add():
-                self._stream(node, "add_streams", sources)
+                self._add(node, "add_streams", self._sizes(node) | self._aligned(node, inputs))
             case ChannelMul():
-                self._multiplying(node, "channel_mul", sources)
+                self._channel_mul(node, *inputs)
             case Requantize():
-                self._stream(node, "requantize", sources)
+                bits = signed_bits(inputs[0].type)
+                self._add(node, "requantize", self._sizes(node) | self._rounding(node, bits, inputs[0].type.frac))
             case SpatialSum():
-                accumulator = precision(self.graph.tensors[node.name].type)
-                self._stream(node, "spatial_sum", sources, attributes={"accum": f"ap_{accumulator}"})
+                bits = max(signed_bits(made.type), signed_bits(inputs[0].type))
+                self._add(node, "spatial_sum", self._sizes(node) | self._rounding(node, bits, made.type.frac))
             case Table():
-                self._table(node, sources)
+                size = self._sizes(node) | {"table_size": len(node.values)}
+                self._add(node, "table_lookup", size, {"constant": native(node.values)})
             case PixelShuffle():
-                self._stream(node, "pixel_shuffle", sources, settings={"factor": node.factor})
+                self._add(node, "pixel_shuffle", self._sizes(node) | {"factor": node.factor})
             case Upsample():
-                self._stream(node, "upsample_nearest", sources, settings={"factor": node.factor})
+                self._add(node, "upsample_nearest", self._sizes(node) | {"factor": node.factor})
+            case ChannelShuffle():
+                self._select(node, np.arange(made.channels).reshape(node.groups, -1).T.reshape(-1))
+            case ChannelSlice():
+                self._select(node, np.arange(node.start, node.stop))
+            case Concat():
+                self._concat(node)
             case _:
                 raise HwsrError(f"node '{node.name}': the HLS backend has no kernel for {type(node).__name__}")
 
@@ -150,20 +132,51 @@ class _Lowering:
         channels, height, width = self.graph.shape(name, *self.graph.frame)
         return height, width, channels
 
+    def _sizes(self, node: Node) -> Settings:
+        """What every kernel is told: the channels that it makes, and the frame that it reads."""
+        height, width, _ = self._shape(node.inputs[0])
+        channels = self.graph.tensors[node.name].channels
+        return {"n_chan": channels, "n_pixels": height * width, "in_height": height, "in_width": width}
+
+    def _result(self, node: Node) -> QType:
+        """The type on the output of the node's stage: that of the requantization which its stage ends with, if any."""
+        return self.graph.tensors[self.fused.get(node.name, node).name].type
+
+    def _rounding(self, node: Node, bits: int, frac: int) -> Settings:
+        """How integers of `bits` bits on the grid 2**-frac become the result. Raises HwsrError where too wide."""
+        result = self._result(node)
+        if bits >= WORD_BITS:
+            raise HwsrError(
+                f"node '{node.name}': its inputs need {bits} bits on one grid, {WORD_BITS - 1} are supported"
+            )
+        return {"bits": bits, "shift": clipped_shift(bits, frac - result.frac, result)}
+
+    def _aligned(self, node: Node, inputs: Sequence[Tensor]) -> Settings:
+        """Two inputs on the finest of the grids, and how what is made of them there becomes the result."""
+        made = self.graph.tensors[node.name].type
+        a, b = (made.frac - x.type.frac for x in inputs)
+        bits = max(signed_bits(made), *(signed_bits(x.type) + made.frac - x.type.frac for x in inputs))
+        return {"up_a": a, "up_b": b} | self._rounding(node, bits, made.frac)
+
     def _add(
         self,
         node: Node,
         kind: str,
-        inputs: tuple[str, ...],
-        attributes: dict[str, Any],
-        types: dict[str, str] | None = None,
-        reuse: int = 1,
+        settings: Settings | None = None,
+        constants: dict[str, Constant] | None = None,
+        inputs: tuple[str, ...] | None = None,
     ) -> None:
         """Append the stage of `node`, and the fork that its output needs when it has several readers."""
         made = self.fused.get(node.name, node)
         name = self.names[node.name]
-        rounded = isinstance(made, Requantize)
-        result = precision(self.graph.tensors[made.name].type, rounded)
+        folding = self.foldings.get(node.name)
+        reuse = folding.reuse(loops(self.graph, node)) if folding else 1
+        height, width, _ = self._shape(node.name)
+        if height * width * reuse > MAX_CLOCKS:
+            raise HwsrError(
+                f"node '{node.name}': {reuse} clocks for each of {height} x {width} pixels are more than its counter "
+                "holds; lower the reuse factor"
+            )
         edges = [
             (reader.name, i)
             for reader in dict.fromkeys(self.graph.consumers[made.name])
@@ -171,151 +184,102 @@ class _Lowering:
             if source == made.name
         ]
         depth = self.depths[edges[0]] if len(edges) == 1 else fifo.PLAIN
-        shape = self._shape(made.name)
-        types = {"result": result, **(types or {})}
-        self.stages.append(Stage(name, kind, made.name, inputs, {name: depth}, shape, types, attributes, reuse))
+        stage = Stage(
+            name,
+            kind,
+            made.name,
+            self._sources(node) if inputs is None else inputs,
+            {name: depth},
+            self._shape(made.name),
+            self._result(node),
+            settings or {},
+            constants or {},
+            folding,
+            reuse,
+        )
+        self.stages.append(stage)
         if len(edges) > 1:
-            self._fork(name, made.name, edges, result)
+            self._fork(stage, edges)
         elif edges:
             self.sources[edges[0]] = name
 
-    def _fork(self, name: str, makes: str, edges: list[fifo.Edge], result: str) -> None:
-        if len(edges) > MAX_FORK:
-            raise HwsrError(
-                f"node '{makes}': {len(edges)} nodes read it, hls4ml's streams fork {MAX_FORK} ways at most"
+    def _sources(self, node: Node) -> tuple[str, ...]:
+        return tuple(self.sources[node.name, i] for i in range(len(node.inputs)))
+
+    def _fork(self, stage: Stage, edges: list[fifo.Edge]) -> None:
+        """Append what forks the stream of `stage` to `edges`."""
+        last = len(edges) <= fifo.MAX_FORK
+        direct = edges if last else edges[: fifo.MAX_FORK - 1]
+        streams = {_unused(f"{stage.name}_to{i}", self.taken): self.depths[edge] for i, edge in enumerate(direct)}
+        self.sources |= dict(zip(direct, streams, strict=True))
+        name, more = _unused(f"{stage.name}_fork", self.taken), _unused(f"{stage.name}_more", self.taken)
+        source = next(reversed(stage.streams))
+        if not last:
+            streams[more] = fifo.PLAIN
+        fork = Stage(name, "Clone", stage.makes, (source,), streams, stage.shape, stage.result, helper=True)
+        self.stages.append(fork)
+        if not last:
+            self._fork(fork, edges[len(direct) :])
+
+    def _conv(self, node: Node, conv: Conv) -> None:
+        x, y = self.graph.tensors[node.inputs[0]], self.graph.tensors[node.name]
+        work, folding = loops(self.graph, node), self.foldings[node.name]
+        frame = self._shape(node.name)[:2]
+        chosen = convolution.settings(conv, x, y, self._result(node), frame, work, folding)
+        self._add(node, "conv", chosen, convolution.constants(conv, work, folding))
+
+    def _offset(self, node: Offset, x: Tensor) -> None:
+        made = self.graph.tensors[node.name].type
+        constant = node.offset << (made.frac - node.offset_frac)
+        up = made.frac - x.type.frac
+        held = QType.holding(int(constant.min()), int(constant.max()), 0)
+        bits = max(signed_bits(made), signed_bits(x.type) + up, signed_bits(held))
+        self._add(
+            node,
+            "channel_offset",
+            self._sizes(node) | {"up": up} | self._rounding(node, bits, made.frac),
+            {"constant": native(constant)},
+        )
+
+    def _channel_mul(self, node: ChannelMul, x: Tensor, attention: Tensor) -> None:
+        made = self.graph.tensors[node.name].type
+        data, by = signed_bits(x.type), signed_bits(attention.type)
+        sizes = {"data_bits": data, "map_bits": by, "n_steps": self.foldings[node.name].reuse(loops(self.graph, node))}
+        self._add(node, "channel_mul", self._sizes(node) | sizes | self._rounding(node, data + by, made.frac))
+
+    def _select(self, node: Node, source: IntArray) -> None:
+        self._add(node, "channel_select", self._sizes(node), {"source": Constant("unsigned short", source)})
+
+    def _concat(self, node: Concat) -> None:
+        """Join the first two inputs, then what came of it with the third, and so on."""
+        tensors, sources = [self.graph.tensors[name] for name in node.inputs], self._sources(node)
+        made = self.graph.tensors[node.name]
+        if len(tensors) == 1:
+            return self._add(
+                node, "requantize", self._sizes(node) | self._rounding(node, signed_bits(made.type), made.type.frac)
             )
-        streams = {_unused(f"{name}_to{i}", self.taken): self.depths[edge] for i, edge in enumerate(edges)}
-        self.sources |= dict(zip(edges, streams, strict=True))
-        shape = self._shape(makes)
-        attributes = {"size": int(np.prod(shape))}
-        fork, types = _unused(f"{name}_fork", self.taken), {"result": result}
-        self.stages.append(Stage(fork, "Clone", makes, (name,), streams, shape, types, attributes, helper=True))
+        joined, source = tensors[0], sources[0]
+        for x, other in zip(tensors[1:-1], sources[1:-1], strict=True):
+            joined, source = self._join(node, joined, x, (source, other))
+        sizes = self._sizes(node) | self._aligned(node, (joined, tensors[-1]))
+        return self._add(node, "concat", sizes, inputs=(source, sources[-1]))
 
-    def _stream(
-        self,
-        node: Node,
-        kernel: str,
-        inputs: tuple[str, ...],
-        settings: dict[str, int] | None = None,
-        constant: IntArray | None = None,
-        frac: int = 0,
-        constant_type: QType | None = None,
-        attributes: dict[str, Any] | None = None,
-        reuse: int = 1,
-    ) -> None:
-        """Append a stage of one of our kernels; `constant` are integers on the grid 2**-frac."""
-        in_height, in_width, _ = self._shape(node.inputs[0])
-        height, width, channels = self._shape(node.name)
-        size = {"n_chan": channels, "n_pixels": in_height * in_width, "in_height": in_height, "in_width": in_width}
-        attributes = {"kernel": kernel, "out_shape": [height, width, channels], **(attributes or {})}
-        attributes["settings"] = size | (settings or {})
-        types = {}
-        if constant is not None:
-            qtype = constant_type or QType.holding(int(constant.min()), int(constant.max()), frac)
-            attributes["constant_data"] = _exact(node, constant, qtype)
-            types["constant"] = precision(qtype)
-        self._add(node, "HwsrStream", inputs, attributes, types, reuse)
-
-    def _multiplying(
-        self, node: Node, kernel: str, inputs: tuple[str, ...], constant: IntArray | None = None, frac: int = 0
-    ) -> None:
-        """One multiplication a channel and pixel, shared among channels as the reuse factor allows."""
-        tensor = self.graph.tensors[node.name]
-        reuse = self.reuse[node.name]
-        settings = {"reuse_factor": reuse, "multiplier_limit": tensor.channels // reuse}
-        self._stream(node, kernel, inputs, settings, constant, frac, reuse=reuse)
-
-    def _table(self, node: Table, inputs: tuple[str, ...]) -> None:
-        """The kernel addresses by bit pattern: the negative half of a signed input follows its positive half."""
-        source = self.graph.tensors[node.inputs[0]].type
-        values = np.roll(node.values, source.lo)
-        settings = {"table_size": len(values)}
-        self._stream(node, "table_lookup", inputs, settings, values, node.type.frac, node.type)
-
-    def _conv(self, node: Conv, source: str) -> None:
-        channels = self.graph.tensors[node.inputs[0]].channels
-        if node.groups != 1 and not node.depthwise:
-            raise HwsrError(f"node '{node.name}': the HLS backend has no convolution in {node.groups} groups yet")
-        _, _, kh, kw = node.weight.shape
-        height, width, _ = self._shape(node.inputs[0])
-        if (kh, kw) != (1, 1):
-            source = self._pad(node, source, kh // 2, kw // 2)
-        x = self.graph.tensors[node.inputs[0]]
-        weight_type = _weight_type(node)
-        bias_type = QType.holding(int(node.bias.min()), int(node.bias.max()), x.type.frac)
-        # Channels with a grid of their own: each sum is as wide as its integers need, before they are aligned.
-        accumulator = QType.holding(*accumulator_range(node, x), x.type.frac)
-        point, spread = int(node.weight_frac.max()), int(np.ptp(node.weight_frac))
-        grid = QType(spread + 1, False, point)
-        kind = "HwsrDepthwiseConv2D" if node.depthwise else "HwsrConv2D"
-        attributes = {
-            "data_format": "channels_last",
-            "in_height": height + 2 * (kh // 2),
-            "in_width": width + 2 * (kw // 2),
-            "out_height": height,
-            "out_width": width,
-            "n_chan": channels,
-            "n_filt": len(node.weight),
-            "filt_height": kh,
-            "filt_width": kw,
-            **dict.fromkeys(("stride_height", "stride_width"), 1),
-            **dict.fromkeys(("min_height", "min_width"), 1),  # of a table for an algorithm that is not used
-            **dict.fromkeys(("pad_top", "pad_bottom", "pad_left", "pad_right"), 0),
-            "up": (point - node.weight_frac).tolist(),
-            "grid": f"ap_{precision(grid)}",
-            "depthwise_data" if node.depthwise else "weight_data": _channels_last(node),
-            "bias_data": _exact(node, node.bias, bias_type),
-        }
-        types = {
-            "accum": precision(accumulator),
-            "weight": f"{'' if weight_type.signed else 'u'}int<{weight_type.bits}>",
-            "bias": precision(bias_type),
-        }
-        self._add(node, kind, (source,), attributes, types, self.reuse[node.name])
-
-    def _pad(self, node: Conv, source: str, rows: int, columns: int) -> str:
-        """Append the stage that puts zeros around the frame. Returns its stream."""
-        name = _unused(f"{self.names[node.name]}_pad", self.taken)
-        makes = node.inputs[0]
-        height, width, channels = self._shape(makes)
-        shape = (height + 2 * rows, width + 2 * columns, channels)
-        attributes = {
-            "data_format": "channels_last",
-            "in_height": height,
-            "in_width": width,
-            "out_height": shape[0],
-            "out_width": shape[1],
-            "n_chan": channels,
-            **dict.fromkeys(("pad_top", "pad_bottom"), rows),
-            **dict.fromkeys(("pad_left", "pad_right"), columns),
-        }
-        types = {"result": next(stage.types["result"] for stage in self.stages if source in stage.streams)}
-        stage = Stage(
-            name, "ZeroPadding2D", makes, (source,), {name: fifo.PLAIN}, shape, types, attributes, helper=True
+    def _join(self, node: Concat, a: Tensor, b: Tensor, sources: tuple[str, ...]) -> tuple[Tensor, str]:
+        """Append the stage that joins some of a concatenation's inputs. Returns what it makes and its stream."""
+        name = _unused(f"{self.names[node.name]}_part", self.taken)
+        joined = infer(Concat(name, sources), [a, b], self.graph.frame)
+        height, width, _ = self._shape(node.name)
+        ups = {"up_a": joined.type.frac - a.type.frac, "up_b": joined.type.frac - b.type.frac}
+        settings = self._sizes(node) | ups | {"bits": signed_bits(joined.type), "shift": 0}
+        shape = (height, width, joined.channels)
+        self.stages.append(
+            Stage(name, "concat", node.name, sources, {name: fifo.PLAIN}, shape, joined.type, settings, helper=True)
         )
-        self.stages.append(stage)
-        return name
+        return joined, name
 
 
-def _weight_type(node: Conv) -> QType:
-    """The narrowest integer; ternary weights get two bits with a sign, for which hls4ml adds and never multiplies."""
-    lo, hi = int(node.weight.min()), int(node.weight.max())
-    if lo >= -1 and hi <= 1:
-        return QType(2, True, 0)
-    qtype = QType.holding(lo, hi, 0)
-    return QType(3, True, 0) if qtype == QType(2, True, 0) else qtype  # -2 is not ternary
-
-
-def _channels_last(node: Conv) -> NDArray[np.float64]:
-    """Weights in hls4ml's order: (kh, kw, c_in, c_out), or (kh, kw, c, 1) of a depthwise convolution."""
-    return node.weight.transpose((2, 3, 0, 1) if node.groups > 1 else (2, 3, 1, 0)).astype(np.float64)
-
-
-def _exact(node: Node, values: IntArray, qtype: QType) -> NDArray[np.float64]:
-    """Integers on the grid of `qtype` -> their values, which hls4ml prints in full. Raises HwsrError."""
-    if qtype.bits > MAX_CONSTANT_BITS:
-        raise HwsrError(
-            f"node '{node.name}': its constants need {qtype.bits} bits on one grid, {MAX_CONSTANT_BITS} are supported; "
-            "the scales of its channels lie too far apart"
-        )
-    return np.ldexp(values.astype(np.float64), -qtype.frac)
+def as_convolution(node: Scale) -> Conv:
+    """Factors are weights of a 1x1 convolution with a channel a group."""
+    weight = node.factor.reshape(-1, 1, 1, 1)
+    bias = np.zeros(len(node.factor), np.int64)
+    return Conv(node.name, node.inputs, weight, node.factor_bits, node.factor_frac, bias, len(weight))

@@ -3,12 +3,14 @@
 import contextlib
 import io
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from hwsr.errors import HwsrError
-from hwsr.hls.lower import Stage
+from hwsr.hls.source import arrays, precision
+from hwsr.ir.stages import Stage
 
 
 @contextlib.contextmanager
@@ -20,7 +22,7 @@ def quiet() -> Iterator[None]:
 
 
 def write_firmware(stages: Sequence[Stage], folder: Path, top: str, backend: str, part: str, clock_ns: float) -> None:
-    """Let hls4ml write its project for `stages` into `folder` (firmware, weights, build scripts).
+    """Let hls4ml write its project for `stages` into `folder` (firmware, build scripts), and the constants beside it.
 
     Raises HwsrError naming the layer whose type or depth hls4ml would have changed.
     """
@@ -30,30 +32,43 @@ def write_firmware(stages: Sequence[Stage], folder: Path, top: str, backend: str
         from hwsr.hls.layers import register
 
         register()
-        config = _config(stages, folder, top, backend, part, clock_ns)
-        model = ModelGraph.from_layer_list(config, [_layer(stage) for stage in stages])
+        types = {stage.name: {"result": precision(stage.result)} for stage in stages}
+        config = model_config(types, folder, top, backend, part, clock_ns)
+        for stage in stages:
+            config["HLSConfig"]["LayerName"][stage.name]["Trace"] = not stage.helper
+        model = ModelGraph.from_layer_list(config, [layer_of(stage) for stage in stages])
         _set_depths(model, stages)
         _check(model, stages)
         model.write()
+    write_constants(stages, folder)
 
 
-def _layer(stage: Stage) -> dict[str, Any]:
-    layer = {"class_name": stage.kind, "name": stage.name, "outputs": list(stage.streams)}
-    return layer | {"inputs": list(stage.inputs)} | stage.attributes
+def write_constants(stages: Sequence[Stage], folder: Path) -> None:
+    """Write the arrays of every stage's kernel into the firmware, which includes them."""
+    for stage in stages:
+        if stage.constants:
+            header = folder / "firmware" / "weights" / f"{stage.name}.h"
+            header.write_text(f"#pragma once\n{arrays(stage.name, stage.constants)}", encoding="ascii")
 
 
-def _config(
-    stages: Sequence[Stage], folder: Path, top: str, backend: str, part: str, clock_ns: float
+def layer_of(stage: Stage) -> dict[str, Any]:
+    """A stage as `ModelGraph.from_layer_list` takes it."""
+    layer: dict[str, Any] = {"name": stage.name, "inputs": list(stage.inputs), "outputs": list(stage.streams)}
+    match stage.kind:
+        case "InputLayer":
+            return layer | {"class_name": stage.kind, "input_shape": list(stage.shape)}
+        case "Clone":
+            return layer | {"class_name": stage.kind, "size": prod(stage.shape)}
+    constants = {key: constant.c_type for key, constant in stage.constants.items()}
+    built = {"kernel": stage.kind, "settings": stage.settings, "constants": constants}
+    return layer | {"class_name": "HwsrKernel", "out_shape": list(stage.shape)} | built
+
+
+def model_config(
+    types: Mapping[str, Mapping[str, str]], folder: Path, top: str, backend: str, part: str, clock_ns: float
 ) -> dict[str, Any]:
-    layers = {
-        stage.name: {
-            "Precision": dict(stage.types),
-            "ReuseFactor": stage.reuse_factor,
-            "Strategy": "Latency" if stage.reuse_factor == 1 else "Resource",
-            "Trace": not stage.helper,
-        }
-        for stage in stages
-    }
+    """hls4ml's configuration; types: hls4ml's names of those of every layer, by what they are of."""
+    layers = {name: {"Precision": dict(own)} for name, own in types.items()}
     return {
         "OutputDir": str(folder),
         "ProjectName": top,
@@ -62,7 +77,7 @@ def _config(
         "ClockPeriod": clock_ns,
         "IOType": "io_stream",
         "TraceOutput": True,
-        "WriterConfig": {"Namespace": None, "WriteWeightsTxt": True, "WriteTar": False, "TBOutputStream": "both"},
+        "WriterConfig": {"Namespace": None, "WriteWeightsTxt": False, "WriteTar": False, "TBOutputStream": "both"},
         # The default precision is one that no stage uses: a type that was forgotten shows in the check.
         "HLSConfig": {"Model": {"Precision": "fixed<61,7>", "ReuseFactor": 1}, "LayerName": layers},
     }
@@ -83,16 +98,8 @@ def _check(model: Any, stages: Sequence[Stage]) -> None:
         raise HwsrError(f"layer '{min(added)}': hls4ml added or removed it; this release of hls4ml is not supported")
     for stage in stages:
         layer = model.graph[stage.name]
-        found = {"result": [layer.get_output_variable(stream).type.precision for stream in stage.streams]}
-        found |= {name: [weight.type.precision] for name, weight in layer.weights.items()}
-        if "accum" in stage.types:
-            found["accum"] = [layer.get_attr("accum_t").precision]
-        if set(found) != set(stage.types):
-            raise HwsrError(f"layer '{stage.name}': hls4ml gave it types for {sorted(found)}")
-        for what, types in found.items():
-            wanted = model.config.backend.convert_precision_string(stage.types[what])
-            for qtype in types:
-                if qtype != wanted:
-                    raise HwsrError(f"layer '{stage.name}': hls4ml made its {what} {qtype} instead of {wanted}")
-        if layer.get_attr("reuse_factor", 1) != stage.reuse_factor:
-            raise HwsrError(f"layer '{stage.name}': hls4ml changed the reuse factor {stage.reuse_factor}")
+        wanted = model.config.backend.convert_precision_string(precision(stage.result))
+        for stream in stage.streams:
+            found = layer.get_output_variable(stream).type.precision
+            if found != wanted:
+                raise HwsrError(f"layer '{stage.name}': hls4ml made its result {found} instead of {wanted}")

@@ -20,10 +20,11 @@ from hwsr.errors import HwsrError
 from hwsr.hls import BACKENDS
 from hwsr.hls.data import adversarial, write_frames
 from hwsr.hls.fifo import IN_FLIGHT
-from hwsr.hls.lower import Stage, lower
+from hwsr.hls.lower import lower
 from hwsr.hls.model import write_firmware
+from hwsr.hls.source import precision
 from hwsr.ir.graph import IntArray, IntGraph
-from hwsr.ir.stages import Reuse
+from hwsr.ir.stages import Reuse, Stage
 
 DEFAULT_PART = "xck26-sfvc784-2LV-c"
 MANIFEST = "hwsr.json"
@@ -50,7 +51,12 @@ class Port(BaseModel):
 
 
 class Layer(BaseModel):
-    """One stage of the hardware: the network's node whose tensor it makes, what it was built with, what it feeds."""
+    """One stage of the hardware: the network's node whose tensor it makes, what it was built with, what it feeds.
+
+    shape: (H, W, C) of its output, whose integers are of type `result` and count 2**-frac. reuse_factor: clocks a
+    pixel; pe, simd: of a stage that multiplies, sums at a time and products of each; weight_bits, sum_bits: of a
+    convolution.
+    """
 
     model_config = ConfigDict(frozen=True)
     name: Name
@@ -58,8 +64,13 @@ class Layer(BaseModel):
     makes: str
     traced: bool
     shape: tuple[int, int, int]
-    types: dict[str, str]
+    result: str
+    frac: int
     reuse_factor: int
+    pe: int | None
+    simd: int | None
+    weight_bits: int | None
+    sum_bits: int | None
     streams: dict[str, int]
 
 
@@ -115,7 +126,6 @@ def write_project(
     tiles: (N, C, H, W) real frames of the graph's size for the testbench; adversarial ones are added.
     reference: the integer reference, (C, H, W) -> (C, sH, sW), which makes the expected outputs.
     reuse_factor: see `lower`; the default is scale^2, the clocks that an input pixel's output pixels take to leave.
-    hls4ml's folded kernels (a reuse factor above 1) take some 5 clocks more than their factor for an input pixel.
     Raises HwsrError for a node or type that has no hardware, and when `out` cannot be written or holds other files.
     """
     if backend not in BACKENDS:
@@ -155,12 +165,17 @@ def _manifest(
     layers = tuple(
         Layer(
             name=stage.name,
-            kind=stage.attributes.get("kernel", stage.kind),
+            kind=stage.kind,
             makes=stage.makes,
             traced=not stage.helper and bool(stage.inputs),
             shape=stage.shape,
-            types=stage.types,
+            result=precision(stage.result),
+            frac=stage.result.frac,
             reuse_factor=stage.reuse_factor,
+            pe=stage.folding.pe if stage.folding else None,
+            simd=stage.folding.simd if stage.folding else None,
+            weight_bits=stage.settings.get("weight_bits"),
+            sum_bits=stage.settings.get("sum_bits"),
             streams=stage.streams,
         )
         for stage in stages
@@ -194,28 +209,16 @@ def _testbench(manifest: Manifest) -> str:
             "type": type_name,
             "words": port.height * port.width,
             "width": port.width,
-            "bits": port.bits,
-            "integer": "int" if port.signed else "uint",
             "getter": "to_int64" if port.signed else "to_uint64",
         }
 
-    traced = [
-        {"name": layer.name, "size": int(np.prod(layer.shape)), "frac": result_frac(layer)}
-        for layer in manifest.layers
-        if layer.traced
-    ]
+    traced = [{"name": layer.name, "size": int(np.prod(layer.shape))} for layer in manifest.layers if layer.traced]
     ports = {"input": port(manifest.input_port, "input_t"), "output": port(manifest.output_port, "result_t")}
     return _render("testbench.cpp.j2", top=manifest.top, traced=traced, **ports)
 
 
 def _readme(manifest: Manifest, tiles: int) -> str:
     return _render("README.md.j2", m=manifest, tiles=tiles, in_flight=IN_FLIGHT)
-
-
-def result_frac(layer: Layer) -> int:
-    """Fraction bits of a layer's output, from its hls4ml type."""
-    bits, integer = (int(n) for n in layer.types["result"].split("<")[1].strip(">").split(",")[:2])
-    return bits - integer
 
 
 def _render(template: str, **values: Any) -> str:

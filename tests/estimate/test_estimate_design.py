@@ -1,21 +1,26 @@
 """Whole networks, counted by hand."""
 
 import json
+from collections.abc import Callable
 from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 from hwsr.errors import HwsrError
-from hwsr.estimate.design import DEFAULT_DEPTH, Estimate, estimate
-from hwsr.estimate.devices import find_device
+from hwsr.estimate.design import Estimate, estimate, on_frame
+from hwsr.estimate.devices import Device, find_device
 from hwsr.estimate.figures import FIGURES, NOTE
-from hwsr.estimate.layers import Counts
+from hwsr.estimate.layers import Counts, Layer
+from hwsr.estimate.memories import bram18
 from hwsr.estimate.resources import Resources
 from hwsr.estimate.show import as_json, render
 from hwsr.hls import fifo
 from hwsr.hls.lower import lower
+from hwsr.hls.project import write_project
 from hwsr.ir.check import make_graph
 from hwsr.ir.graph import (
     Add,
@@ -33,6 +38,8 @@ from hwsr.ir.graph import (
     Table,
     Upsample,
 )
+from hwsr.ir.stages import Reuse
+from tests.hls.hls_graphs import grouped_net, tiles_for, tiny_net
 
 KV260 = find_device("KV260")
 IMAGE, INT8 = QType(8, False, 8), QType(8, True, 6)
@@ -90,15 +97,30 @@ def network(attention: bool = False) -> IntGraph:
     return make_graph(nodes, FRAME)
 
 
+def designed(
+    graph: IntGraph,
+    device: Device = KV260,
+    reuse_factor: Reuse = 1,
+    image: tuple[int, int] | None = None,
+    **options: Any,
+) -> Estimate:
+    built = on_frame(graph, image)
+    return estimate(built, lower(built, reuse_factor), device, image=image, **options)
+
+
+def by_name(found: Estimate) -> dict[str, Layer]:
+    return {layer.name: layer for layer in found.layers}
+
+
 def test_counts_are_exact() -> None:
-    counts = {layer.name: layer.counts for layer in estimate(network(), KV260).layers}
-    pixels, depth = 160, DEFAULT_DEPTH
+    counts = {name: layer.counts for name, layer in by_name(designed(network())).items()}
+    pixels, depth = 160, fifo.PLAIN
     assert counts["head"] == Counts(
         macs=pixels * 108,
         additions=pixels * 108,  # 27 products and a bias make 27 additions, in each of 4 channels
         multiplications=pixels * 108,
         weight_bits=108 * 8,
-        line_buffer_bits=2 * 18 * 3 * 8,
+        line_buffer_bits=2 * 16 * 3 * 8,
         fifo_bits=depth * 3 * 8,
     )
     # channel 0 is zero, channel 1 has the nine weights of one input channel, the others 36; no bias
@@ -107,7 +129,7 @@ def test_counts_are_exact() -> None:
         additions=pixels * (0 + 8 + 4 * 35),
         multiplications=0,
         weight_bits=216 * 2,
-        line_buffer_bits=2 * 18 * 4 * 8,
+        line_buffer_bits=2 * 16 * 4 * 8,
         fifo_bits=depth * 4 * 8,
     )
     sum_bits = network().tensors["sum"].type.bits
@@ -115,51 +137,54 @@ def test_counts_are_exact() -> None:
     # three of six weights, and a bias
     assert counts["mix"].additions == pixels * 4 * 3
     assert counts["mix"].line_buffer_bits == 0
-    assert counts["skip"] == Counts(additions=pixels * 4, fifo_bits=2 * depth * 4 * 8)
-    assert counts["shuffle"] == Counts(line_buffer_bits=16 * 6 * 8, fifo_bits=depth * 12 * 8)
-    assert counts["anchor"] == Counts(line_buffer_bits=16 * 3 * 8, fifo_bits=depth * 3 * 8)
+    assert counts["skip"].additions == pixels * 4
+    assert counts["shuffle"] == Counts(line_buffer_bits=16 * 6 * 8, fifo_bits=16 * 12 * 8)
+    assert counts["anchor"].line_buffer_bits == 16 * 3 * 8
     assert counts["half"].additions == 4 * pixels * 3
+    assert counts["n_head_fork"] == Counts(fifo_bits=depth * 4 * 8)
 
 
-def test_cycles_and_rate() -> None:
-    found = estimate(network(), KV260, clock_mhz=100, reuse_factor=4)
-    cycles = {layer.name: layer.cycles for layer in found.layers}
-    # 27 inputs: the next factor that hls4ml can build is 3; nine products a step make a tree of one cycle more
-    assert cycles["head"] == 12 * 18 * (3 + 5 + 1)
-    assert cycles["sum"] == 12 * 18 * (4 + 5 + 1)
-    assert cycles["mix"] == 160 * (3 + 5)
-    assert cycles["factor"] == 160 * 3 + 2
-    assert cycles["shuffle"] == cycles["anchored"] == cycles["half"] == 640 + 2
-    assert found.bottleneck.name == "sum"
-    assert found.fps == pytest.approx(100e6 / 2160)
+def test_turns_and_rate() -> None:
+    found = designed(network(), clock_mhz=100, reuse_factor=4)
+    turns = {name: layer.turns for name, layer in by_name(found).items()}
+    # 4 sums of 27 products by 27 lanes, 6 of 36 by 54, 4 of 6 by 6; a row and a pixel come before the first pixel
+    assert turns["head"] == turns["sum"] == 16 + 1 + 160 * 4
+    assert turns["mix"] == 160 * 4
+    assert turns["factor"] == 160 * 3
+    assert turns["shuffle"] == turns["anchored"] == turns["half"] == 640
+    assert found.bottleneck.turns == 657
+    assert found.bottleneck.cycles - 657 in range(4, fifo.IN_FLIGHT + 1)
+    assert found.fps == pytest.approx(100e6 / found.bottleneck.cycles)
     assert (found.tiles, found.passes, found.overlap) == (1, 1, 1.0)
 
 
 def test_a_frame_of_another_size_streams_whole() -> None:
-    found = estimate(network(), KV260, image=(180, 320))
+    found = designed(network(), image=(180, 320))
     assert found.frame == (180, 320)
-    assert found.bottleneck.name == "shuffle"  # unrolled, nothing is slower than four output pixels an input pixel
-    assert found.cycles_per_image == 4 * 180 * 320 + 2
-    assert {layer.name: layer for layer in found.layers}["sum"].cycles == 182 * 322 * 3 + 2
+    assert found.bottleneck.turns == 4 * 180 * 320  # unrolled, nothing is slower than the output's pixels
+    assert by_name(found)["sum"].turns == 320 + 1 + 180 * 320
+    assert by_name(found)["sum"].counts.line_buffer_bits == 2 * 320 * 4 * 8
 
 
 def test_attention_works_by_tiles() -> None:
-    graph = network(attention=True)
-    found = estimate(graph, KV260, image=(22, 36), reuse_factor=4)
+    found = designed(network(attention=True), image=(22, 36), reuse_factor=4)
     # radius 3, but a quarter of the 10 x 16 frame at most: halo 2, so 10 covers 6 more rows a tile
     assert found.frame == FRAME
     assert found.tiles == 3 * 3
     assert found.overlap == pytest.approx(9 * 160 / (22 * 36))
     assert found.cycles_per_image == 9 * found.bottleneck.cycles
-    layers = {layer.name: layer for layer in found.layers}
+    layers = by_name(found)
     assert layers["pool"].counts.additions == 160 * 4
-    assert layers["pool"].cycles == 162
+    assert layers["pool"].turns == 160
     assert layers["squeeze"].counts.macs == 16
-    assert layers["squeeze"].reuse_factor == 16
+    assert (layers["squeeze"].reuse_factor, layers["squeeze"].turns) == (16, 16)
     assert layers["squeeze"].resources.dsp == 0  # a product of 8 x 8 bits stays in LUTs
-    assert layers["gate"].cycles == 4 + 2
+    assert layers["squeeze"].ranges["dsp"] == (0, 1)
+    assert layers["gate"].turns == 4 + 2
     assert layers["gate"].counts.weight_bits == 256 * 8
+    assert layers["gate"].resources.bram18 == 1
     assert layers["attend"].counts.multiplications == 160 * 4
+    assert layers["attend"].turns == 160 * layers["attend"].reuse_factor
 
 
 def attended(name: str, source: str) -> list[Node]:
@@ -174,14 +199,14 @@ def attended(name: str, source: str) -> list[Node]:
 def test_a_skip_across_several_sums_makes_frames_wait() -> None:
     blocks = [Input("image", (), 3, IMAGE), *attended("a", "image"), *attended("b", "a"), *attended("c", "b")]
     chain, skipped = make_graph(blocks, FRAME), make_graph([*blocks, Add("sum", ("c", "image"))], FRAME)
-    alone, waiting = estimate(chain, KV260), estimate(skipped, KV260)
+    alone, waiting = designed(chain), designed(skipped)
     assert (alone.passes, waiting.passes) == (1, 3)
     assert waiting.cycles_per_image == 3 * alone.cycles_per_image
     assert "waits 3 frame times" in printed(waiting)
 
 
 def test_totals_are_sums() -> None:
-    found = estimate(network(attention=True), KV260, reuse_factor=2)
+    found = designed(network(attention=True), reuse_factor=2)
     for whole, parts in (
         (found.resources, [layer.resources for layer in found.layers]),
         (found.counts, [layer.counts for layer in found.layers]),
@@ -193,38 +218,69 @@ def test_totals_are_sums() -> None:
 
 
 def test_constant_factors_by_their_digits() -> None:
-    layers = {layer.name: layer for layer in estimate(network(), KV260).layers}
     # 85 has four digits: two DSPs; 3 and 5 one adder each; 64 and 0 nothing
-    assert layers["factor"].resources.dsp == 2
+    assert by_name(designed(network()))["factor"].resources.dsp == 2
 
 
-def test_fifos_are_counted_where_they_are() -> None:
-    graph = network()
-    plain, deep = estimate(graph, KV260), estimate(graph, KV260, fifo_depths={("skip", 1): 100})
-    before, after = ({layer.name: layer for layer in found.layers} for found in (plain, deep))
-    assert after["skip"].counts.fifo_bits == (100 + DEFAULT_DEPTH) * 4 * 8
-    assert after["skip"].resources == before["skip"].resources + Resources(-32, -32, bram18_csynth=1, bram18=1)
-    assert after["tail"] == before["tail"]
-
-
-@pytest.mark.parametrize("reuse", [1, 3, 8, 10**6])
-def test_stages_are_those_that_the_hls_backend_builds(reuse: int) -> None:
+def test_fifos_are_those_that_are_generated() -> None:
     graph = network(attention=True)
-    found = estimate(graph, KV260, reuse_factor=reuse, fifo_depths=fifo.depths(graph))
-    built = [stage for stage in lower(graph, reuse) if not stage.helper and stage.kind != "InputLayer"]
-    assert [stage.reuse_factor for stage in built] == [layer.reuse_factor for layer in found.layers]
-    assert [stage.name for stage in built] == [f"n_{layer.name}" for layer in found.layers]
+    stages = lower(graph, 4)
+    found = by_name(estimate(graph, stages, KV260))
+    depth = fifo.depths(graph)["attend", 0]
+    assert depth > 100  # the frame waits for its sum
+    assert found["attend"].counts.fifo_bits == (depth + fifo.PLAIN) * 4 * 8
+    shallow = [replace(stage, streams=dict.fromkeys(stage.streams, 2)) for stage in stages]
+    plain = by_name(estimate(graph, shallow, KV260))
+    blocks = bram18(depth, 32)
+    assert found["attend"].resources == plain["attend"].resources + Resources(
+        -32, -32, bram18_csynth=blocks, bram18=blocks
+    )
+    assert found["squeeze"] == plain["squeeze"]
 
 
-def test_reuse_factors_by_name() -> None:
-    graph = network()
-    found = {layer.name: layer for layer in estimate(graph, KV260, reuse_factor={"sum": 36}).layers}
-    assert (found["sum"].reuse_factor, found["head"].reuse_factor) == (36, 1)
+@pytest.mark.parametrize("reuse", [1, 3, 8, 10**6, {"sum": 36}])
+def test_stages_are_those_that_the_hls_backend_builds(reuse: Reuse) -> None:
+    graph = network(attention=True)
+    stages = lower(graph, reuse)
+    found = estimate(graph, stages, KV260).layers
+    built = [stage for stage in stages if stage.kind != "InputLayer"]
+    assert [(stage.name, stage.kind) for stage in built] == [(layer.stage, layer.kind) for layer in found]
+    assert [layer.name for layer in found if not layer.name.endswith("_fork")] == [
+        node.name
+        for node in graph.nodes
+        if not isinstance(node, Input) and not node.name.endswith("_q") and node.name != "out"
+    ]
+    for stage, layer in zip(built, found, strict=True):
+        assert layer.reuse_factor == stage.reuse_factor
+        if stage.kind == "conv":
+            lanes = stage.settings["pe"], stage.settings["simd"]
+            height, width, _ = stage.shape
+            before = stage.settings["kernel_height"] // 2 * width + stage.settings["kernel_width"] // 2
+            assert (layer.pe, layer.simd) == lanes
+            assert layer.turns == before + height * width * stage.settings["n_steps"]
+
+
+@pytest.mark.parametrize(("build", "reuse"), [(grouped_net, 6), (tiny_net, None)])
+def test_folding_is_that_of_the_projects_manifest(
+    build: Callable[[], IntGraph], reuse: int | None, tmp_path: Path
+) -> None:
+    graph = build()
+    reference = np.zeros((graph.shape(graph.output.name, *graph.frame)), np.int64)
+    project = write_project(graph, tmp_path / "p", tiles_for(graph, 1), lambda _: reference, reuse_factor=reuse)
+    found = {layer.stage: layer for layer in designed(graph, reuse_factor=reuse or graph.scale**2).layers}
+    written = [layer for layer in project.manifest.layers if layer.kind != "InputLayer"]
+    assert list(found) == [layer.name for layer in written]
+    for layer in written:
+        same = found[layer.name]
+        assert (same.pe, same.simd, same.reuse_factor) == (layer.pe, layer.simd, layer.reuse_factor)
+        height, width, _ = layer.shape
+        if layer.kind == "conv":
+            assert same.turns // (height * width) == layer.reuse_factor
 
 
 def test_what_does_not_fit_is_seen() -> None:
     tiny = replace(KV260, part="tiny", lut=100, dsp=1, clock_mhz=50.0)
-    found = estimate(network(), tiny, reuse_factor=2)
+    found = designed(network(), tiny, reuse_factor=2)
     assert found.overflow == {"lut": found.resources.lut - 100, "dsp": found.resources.dsp - 1}
     assert found.usage["lut"] > 1
     assert found.clock_mhz == 50
@@ -240,7 +296,7 @@ def printed(found: Estimate) -> str:
 
 
 def test_tables_say_that_they_are_estimates() -> None:
-    text = printed(estimate(network(attention=True), KV260, image=(22, 36)))
+    text = printed(designed(network(attention=True), image=(22, 36)))
     assert text.count(NOTE) == 2
     assert "estimate: " in text
     assert "9 tiles an image" in text
@@ -250,7 +306,7 @@ def test_tables_say_that_they_are_estimates() -> None:
 
 
 def test_json_round_trip_and_labels() -> None:
-    found = estimate(network(), KV260, reuse_factor=4)
+    found = designed(network(), reuse_factor=4)
     value = as_json(found)
     assert json.loads(json.dumps(value)) == value
     assert value["kind"] == NOTE
@@ -261,14 +317,14 @@ def test_json_round_trip_and_labels() -> None:
     for part in (value, *value["layers"]):
         assert set(part["estimates"]) <= explained
         assert set(part["estimates"]["resources"]) <= set(value["figures"])
-    ranges = {part["name"]: part["estimates"]["csynth_ranges"] for part in value["layers"]}
-    assert ranges["skip"] is None
-    low, high = ranges["head"]["lut"]
-    assert (
-        low
-        < next(part for part in value["layers"] if part["name"] == "head")["estimates"]["resources"]["lut_csynth"]
-        < high
-    )
+    for part in (value, *value["layers"]):
+        ranges, figures = (
+            part["estimates"]["ranges"],
+            part["estimates"]["resources"] | {"cycles": part["estimates"]["cycles"]},
+        )
+        assert ranges.keys() == figures.keys()
+        assert all(low <= figures[name] <= high for name, (low, high) in ranges.items())
+        assert ranges["lut"][0] < ranges["lut"][1]
     assert all(figure["error"] for figure in value["figures"].values())
 
 
@@ -277,12 +333,17 @@ def test_json_round_trip_and_labels() -> None:
     [
         ({"clock_mhz": 0}, "clock of 0 MHz"),
         ({"image": (0, 5)}, "image of 0x5"),
-        ({"reuse_factor": 0}, "reuse factor 0"),
-        ({"reuse_factor": {"nowhere": 2}}, "'nowhere'"),
-        ({"fifo_depths": {("skip", 2): 4}}, "input 2 of 'skip'"),
-        ({"fifo_depths": {("skip", 1): 0}}, "FIFO depth 0 into 'skip'"),
+        ({"image": (20, 30)}, r"frames of \(10, 16\), not \(20, 30\)"),
     ],
 )
-def test_impossible_requests_are_refused(options: dict, complaint: str) -> None:
+def test_impossible_requests_are_refused(options: dict[str, Any], complaint: str) -> None:
+    graph = network()
     with pytest.raises(HwsrError, match=complaint):
-        estimate(network(), KV260, **options)
+        estimate(graph, lower(graph, 1), KV260, **options)
+
+
+def test_an_unknown_kernel_is_refused() -> None:
+    graph = network()
+    stages = [replace(stage, kind="sort") if stage.kind == "upsample_nearest" else stage for stage in lower(graph, 1)]
+    with pytest.raises(HwsrError, match=r"'n_anchor'.*'sort'"):
+        estimate(graph, stages, KV260)

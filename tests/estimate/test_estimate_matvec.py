@@ -154,7 +154,6 @@ def test_zero_weights_cost_nothing_when_unrolled() -> None:
 
 
 def test_line_buffer_takes_a_lut_for_32_pixels_of_a_bit() -> None:
-    assert CONV.line_buffer_bits == 2 * 34 * 8 * 8
     assert CONV.shift_registers == 2 * 8 * 8 * 2
     assert replace(CONV, row=65).shift_registers == 2 * 8 * 8 * 3
     assert replace(CONV, encoded=True).shift_registers == 0

@@ -11,6 +11,9 @@ from hwsr.ir.check import make_graph
 from hwsr.ir.graph import (
     Add,
     ChannelMul,
+    ChannelShuffle,
+    ChannelSlice,
+    Concat,
     Conv,
     Input,
     IntGraph,
@@ -42,15 +45,14 @@ class Net:
         self.channels[node.name] = channels
         return node.name
 
-    def conv(self, name, x, c_out, k=(3, 3), bits=8, spread=2, frac=7, depthwise=False, bias=True):
-        c_in = self.channels[x]
-        shape = (c_out, 1 if depthwise else c_in, *k)
+    def conv(self, name, x, c_out, k=(3, 3), bits=8, spread=2, frac=7, groups=1, bias=True):
+        shape = (c_out, self.channels[x] // groups, *k)
         limit = 1 if bits == 2 else (1 << (bits - 1)) - 1
         weight = self.rng.integers(-limit, limit + 1, shape)
         weight_frac = frac + self.rng.integers(0, spread + 1, c_out)
         bounds = 2000 if bits > 2 else 100
         values = self.rng.integers(-bounds, bounds, c_out) if bias else np.zeros(c_out, np.int64)
-        return self.add(Conv(name, (x,), weight, bits, weight_frac, values, c_in if depthwise else 1), c_out)
+        return self.add(Conv(name, (x,), weight, bits, weight_frac, values, groups), c_out)
 
     def requantize(self, x, bits=8, signed=True, frac=4, name=None):
         return self.add(Requantize(name or f"{x}.q", (x,), QType(bits, signed, frac)), self.channels[x])
@@ -88,6 +90,15 @@ class Net:
         )
         return self.layer("head", self.requantize(offset, frac=7), c_out, frac=6)
 
+    def channel_shuffle(self, name, x, groups):
+        return self.add(ChannelShuffle(name, (x,), groups), self.channels[x])
+
+    def slice(self, name, x, start, stop):
+        return self.add(ChannelSlice(name, (x,), start, stop), stop - start)
+
+    def concat(self, name, *parts):
+        return self.add(Concat(name, parts), sum(self.channels[x] for x in parts))
+
     def shuffle(self, name, x, factor):
         return self.add(PixelShuffle(name, (x,), factor), self.channels[x] // factor**2)
 
@@ -123,9 +134,9 @@ def odd_net(frame: tuple[int, int] = (9, 7)) -> IntGraph:
     wide = net.conv("fork", head, 4, k=(1, 1), spread=0, frac=6)
     kept = net.requantize(wide, bits=11, frac=6, name="Fork.q")  # its name differs from another's by case alone
     low = net.requantize(wide, bits=4, signed=False, frac=0, name="fork.Q")
-    x = net.layer("depthwise", kept, 4, depthwise=True, spread=0)
-    x = net.layer("1x3", x, 4, k=(1, 3), depthwise=True)
-    x = net.layer("3x1", x, 4, k=(3, 1), depthwise=True)
+    x = net.layer("depthwise", kept, 4, groups=4, spread=0)
+    x = net.layer("1x3", x, 4, k=(1, 3), groups=4)
+    x = net.layer("3x1", x, 4, k=(3, 1), groups=4)
     x = net.layer("full 1x3", x, 5, k=(1, 3), bits=4, frac=3, spread=0)
     x = net.layer("5x5", x, 4, k=(5, 5), frac=8)
     doubled = net.add(Add("twice", (low, low)), 4)
@@ -137,6 +148,23 @@ def odd_net(frame: tuple[int, int] = (9, 7)) -> IntGraph:
     return net.finish(up)
 
 
+def grouped_net(frame: tuple[int, int] = (7, 8)) -> IntGraph:
+    """Grouped convolutions and channel shuffles, a split and its concatenation, one of four parts on several grids."""
+    net = Net(frame, seed=4)
+    head = net.head(8)
+    x = net.layer("pointwise groups", head, 12, k=(1, 1), groups=4)
+    x = net.channel_shuffle("shuffled", x, 4)
+    x = net.layer("3x3 groups", x, 8, groups=2, frac=8)
+    x = net.layer("ternary groups", x, 8, groups=4, bits=2, frac=2, signed=False)
+    kept, worked = net.slice("kept", x, 0, 5), net.slice("worked", x, 5, 8)
+    worked = net.layer("worked on", worked, 3, frac=6, to=5)
+    joined = net.channel_shuffle("mixed", net.concat("joined", kept, worked), 2)
+    middle = net.layer("middle", joined, 4, frac=8)
+    parts = net.concat("parts", middle, net.slice("some", head, 2, 5), worked, net.slice("one", joined, 7, 8))
+    up = net.layer("up", net.requantize(parts, name="parts.q"), 12, frac=8)
+    return net.finish(net.shuffle("up shuffle", up, 2))
+
+
 def x4_net(frame: tuple[int, int] = (6, 5)) -> IntGraph:
     """Two shuffles with a convolution between, a 1x1 network's depths: x4 with an anchor upsampled in two steps."""
     net = Net(frame, seed=2)
@@ -144,6 +172,16 @@ def x4_net(frame: tuple[int, int] = (6, 5)) -> IntGraph:
     x = net.shuffle("shuffle 2", net.layer("up 2", x, 16, frac=8), 2)
     anchor = net.upsample("nearest 2", net.upsample("nearest 1", "x", 2), 2)
     return net.finish(net.requantize(net.conv("tail", x, 3, frac=8), bits=9, frac=8), anchor)
+
+
+def fan_net(readers: int, frame: tuple[int, int] = (5, 6)) -> IntGraph:
+    """One tensor that as many nodes read, the last ones through more layers than the first."""
+    net = Net(frame, seed=5)
+    head = net.head(4)
+    total = head
+    for i in range(readers - 1):
+        total = net.skip(f"s{i}", total, net.layer(f"c{i}", head, 4, k=(1, 1 + 2 * (i % 2)), frac=9))
+    return net.finish(net.layer("tail", total, 3, k=(1, 1)))
 
 
 def tiny_net(frame: tuple[int, int] = (8, 10)) -> IntGraph:
@@ -159,6 +197,8 @@ BUILDS = {
     "attention-vivado": (attention_net, "Vivado", 9),
     "odd-vitis": (odd_net, "Vitis", None),
     "odd-vivado": (odd_net, "Vivado", 1),
+    "grouped-vitis": (grouped_net, "Vitis", 6),
+    "grouped-vivado": (grouped_net, "Vivado", 1),
     "tiny": (tiny_net, "Vitis", 4),
 }
 
@@ -168,23 +208,12 @@ def tiles_for(graph, n, seed=0):
     return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
 
 
-def damaged(project: Project, folder: Path, weights: str, both: bool = True) -> Project:
-    """A copy of a project with one weight changed, in the header and in the text file, or in the latter alone."""
+def damaged(project: Project, folder: Path, layer: str) -> Project:
+    """A copy of a project with one weight of a layer changed."""
     shutil.copytree(project.folder, folder)
-    text = folder / "firmware" / "weights" / f"{weights}.txt"
-    numbers = text.read_text().split(", ")
-    changed = [str(1 if number != "1" else 2) if i == 5 else number for i, number in enumerate(numbers)]
-    assert changed != numbers
-    text.write_text(", ".join(changed))
-    if both:
-        header = text.with_suffix(".h")
-        header.write_text(re.sub(r"= \{.*?\}", f"= {{{', '.join(changed)}}}", header.read_text(), flags=re.DOTALL))
+    header = folder / "firmware" / "weights" / f"{layer}.h"
+    text = header.read_text()
+    changed = re.sub(r"= \{\{0x(.)", lambda found: f"= {{{{0x{'1' if found[1] != '1' else '2'}", text, count=1)
+    assert changed != text
+    header.write_text(changed)
     return load_project(folder)
-
-
-def weights_of(project: Project, layer: str) -> str:
-    """The name of the array that holds a layer's weights."""
-    source = (project.folder / "firmware" / f"{project.manifest.top}.cpp").read_text()
-    found = re.search(rf"(w\d+), b\d+\); // {layer}\n", source)
-    assert found
-    return found[1]

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from hwsr.hls.fifo import IN_FLIGHT, PLAIN, depths, lags
-from hwsr.hls.lower import Stage, lower
+from hwsr.hls.lower import lower
 from hwsr.ir.graph import IntGraph, PixelShuffle
-from tests.hls.hls_graphs import Net, attention_net, odd_net, tiny_net, x4_net
+from hwsr.ir.stages import Stage
+from tests.hls.hls_graphs import Net, attention_net, fan_net, grouped_net, odd_net, tiny_net, x4_net
 
 # A process yields ("read" or "write", stream) and goes on once that has happened.
 Process = Iterator[tuple[str, str]]
@@ -33,22 +34,16 @@ def process(stage: Stage, shapes: dict[str, tuple[int, int, int]], words: int) -
 
 def frame_of(stage: Stage, inputs: list[tuple[int, int, int]], outputs: list[str]) -> Process:
     height, width, _ = stage.shape
-    kernel = stage.attributes.get("kernel", stage.kind)
-    if kernel == "ZeroPadding2D":
-        top, left = stage.attributes["pad_top"], stage.attributes["pad_left"]
-        for y in range(height):
-            for x in range(width):
-                if top <= y < height - top and left <= x < width - left:
-                    yield "read", stage.inputs[0]
-                yield "write", outputs[0]
-    elif kernel in ("HwsrConv2D", "HwsrDepthwiseConv2D"):
-        for y in range(stage.attributes["in_height"]):
-            for x in range(stage.attributes["in_width"]):
+    kernel = stage.kind
+    if kernel == "conv":
+        fill = (stage.settings["kernel_height"] // 2) * width + stage.settings["kernel_width"] // 2
+        for i in range(fill + height * width):
+            if i < height * width:
                 yield "read", stage.inputs[0]
-                if y >= stage.attributes["filt_height"] - 1 and x >= stage.attributes["filt_width"] - 1:
-                    yield "write", outputs[0]
+            if i >= fill:
+                yield "write", outputs[0]
     elif kernel in ("pixel_shuffle", "upsample_nearest"):
-        factor = stage.attributes["settings"]["factor"]
+        factor = stage.settings["factor"]
         for y in range(height):
             for x in range(width):
                 if y % factor == 0 and x % factor == 0:
@@ -139,8 +134,10 @@ NETS = {
     "attention": attention_net(),
     "attention, tall": attention_net((17, 5)),
     "odd": odd_net(),
+    "grouped": grouped_net(),
     "x4": x4_net(),
     "tiny": tiny_net(),
+    "fan": fan_net(9),
     "residual": residual_net((10, 9), [(3, 3), (3, 3)]),
     "residual, kernels": residual_net((9, 11), [(1, 3), (3, 1), (5, 5), (1, 1)]),
     "residual, one pixel": residual_net((1, 1), [(3, 3)]),
@@ -172,14 +169,13 @@ def test_words_in_flight_deadlock_a_skip_without_room_for_them():
 
 @pytest.mark.parametrize("name", ["attention", "residual", "residual, kernels", "anchor x2", "anchor x3, tail", "x4"])
 def test_deep_streams_are_needed(name):
-    """Every deep stream of a fork is deep for a reason, and no deeper than needed but for a row a shuffle.
+    """Every deep stream of a fork is deep for a reason, and no deeper than needed but for a row a shuffle and the words
+    that the plain streams beside it hold.
 
-    Needed, that is, when the stages of the skip itself hold nothing. Some of the words in flight are padding, which
-    the skip does not hold.
+    Needed, that is, when the stages of the skip itself hold nothing.
     """
     graph = NETS[name]
     stages = lower(graph, 1)
-    padding = 4 * sum(stage.kind == "ZeroPadding2D" for stage in stages)
     shuffles = sum(isinstance(node, PixelShuffle) for node in graph.nodes)
     deep = [(s, d) for stage in stages for s, d in stage.streams.items() if "_to" in s and d > PLAIN]
     assert deep
@@ -191,7 +187,7 @@ def test_deep_streams_are_needed(name):
             if finishes(with_depth(stages, stream, d), 1, lambda stage, held=held: held[stage.name])
         )
         assert least > PLAIN, f"{stream} could be a plain stream"
-        assert depth - least <= (shuffles * graph.frame[1] or padding) + PLAIN, f"{stream}: {depth} where {least} do"
+        assert depth - least <= shuffles * graph.frame[1] + 2 * PLAIN, f"{stream}: {depth} where {least} do"
 
 
 def test_a_plain_chain_gets_plain_streams():
@@ -203,7 +199,7 @@ def test_a_plain_chain_gets_plain_streams():
 def test_the_skip_holds_what_the_convolutions_take_in():
     graph = residual_net((20, 9), [(3, 3), (5, 5)])
     assert lags(graph)["skip"] - lags(graph)["head.q"] == 3 * 9 + 3
-    assert depths(graph)["skip", 0] == PLAIN + 3 * 9 + 3 + 4 * IN_FLIGHT  # each convolution pads first
+    assert depths(graph)["skip", 0] == PLAIN + 3 * 9 + 3 + 2 * IN_FLIGHT
     assert depths(graph)["skip", 1] == PLAIN
 
 

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from hwsr.errors import HwsrError
-from hwsr.hls.lower import identifiers, lower, precision
+from hwsr.hls.fifo import fork_stages
+from hwsr.hls.lower import identifiers, lower
 from hwsr.hls.model import _check
+from hwsr.hls.source import precision
 from hwsr.ir.check import make_graph
 from hwsr.ir.graph import Conv, Input, QType, Requantize
-from hwsr.ir.stages import fused_requantizations, valid_reuse
-from tests.hls.hls_graphs import UINT8, Net, attention_net, odd_net, tiny_net
+from hwsr.ir.stages import fused_requantizations
+from tests.hls.hls_graphs import UINT8, Net, attention_net, fan_net, odd_net, tiny_net
 
 
 def stage_of(stages, tensor):
@@ -19,27 +21,26 @@ def stage_of(stages, tensor):
 
 
 def test_types_are_spelled_as_hls4ml_reads_them():
-    assert precision(QType(8, True, 10)) == "fixed<8,-2>"
-    assert precision(QType(8, False, -1), rounded=True) == "ufixed<8,9,RND_CONV,SAT,0>"
+    assert precision(QType(8, True, 10)) == "int<8>"
+    assert precision(QType(8, False, -1)) == "uint<8>"
 
 
 def test_a_requantization_becomes_its_producers_result_type():
     stages = lower(tiny_net(), 1)
-    assert not any(stage.attributes.get("kernel") == "requantize" for stage in stages)
-    assert stage_of(stages, "body.q").types["result"] == "fixed<8,4,RND_CONV,SAT,0>"
+    assert not any(stage.kind == "requantize" for stage in stages)
+    assert stage_of(stages, "body.q").result == QType(8, True, 4)
 
 
 def test_a_tensor_with_several_readers_is_not_fused():
     graph = odd_net()
     assert "fork" not in fused_requantizations(graph)
-    assert stage_of(lower(graph, 1), "Fork.q").attributes["kernel"] == "requantize"
+    assert stage_of(lower(graph, 1), "Fork.q").kind == "requantize"
 
 
 def test_ternary_weights_take_two_bits_whatever_their_scales():
-    """hls4ml adds instead of multiplying for int<2>, so the channels' scales must not widen the weights."""
     stage = stage_of(lower(attention_net(), 1), "sp.1x1.q")
-    assert stage.types["weight"] == "int<2>"
-    assert len(set(stage.attributes["up"])) > 1
+    assert stage.settings["weight_bits"] == 2 and stage.settings["ternary"]
+    assert len(set(stage.constants["up"].values.flatten())) > 1
 
 
 def one_conv(weight, bits=8):
@@ -51,36 +52,26 @@ def one_conv(weight, bits=8):
 @pytest.mark.parametrize(
     ("weight", "bits", "expected"),
     [
-        ([-1, 0, 1], 8, "int<2>"),
-        ([0, 1, 1], 2, "int<2>"),
-        ([-2, 1, 0], 8, "int<3>"),
-        ([-5, 7, 3], 8, "int<4>"),
-        ([3, 1, 2], 8, "uint<2>"),
+        ([-1, 0, 1], 8, 2),
+        ([0, 1, 1], 2, 2),
+        ([-2, 1, 0], 8, 2),
+        ([-5, 7, 3], 8, 4),
+        ([3, 1, 2], 8, 3),
     ],
 )
 def test_weights_take_no_more_bits_than_they_need(weight, bits, expected):
-    assert lower(one_conv(weight, bits), 1)[-1].types["weight"] == expected
+    settings = lower(one_conv(weight, bits), 1)[-1].settings
+    assert settings["weight_bits"] == expected
+    assert settings["ternary"] == (max(map(abs, weight)) == 1)
 
 
 def test_the_accumulator_is_proven_width():
-    types = lower(one_conv([-5, 7, 3]), 1)[-1].types
-    assert types["accum"] == "fixed<13,5>"  # 10 * 255 = 2550 and -1275 on the input's grid: 13 bits, 8 of them fraction
-
-
-@pytest.mark.parametrize("n_in, n_out", [(27, 16), (144, 16), (16, 3), (9, 9), (10, 1)])
-@pytest.mark.parametrize("wanted", [1, 2, 4, 5, 9, 100, 10**6])
-def test_reuse_factors_are_hls4mls(n_in, n_out, wanted):
-    factor = valid_reuse(n_in, n_out, wanted)
-    assert 1 <= factor <= wanted
-    # hls4ml's own condition for its dense kernels to be correct.
-    limit = -(-n_in * n_out // min(n_in, factor))
-    assert (limit % n_out == 0 or factor >= n_in) and (factor % n_in == 0 or factor < n_in)
-    assert n_in * n_out % factor == 0
+    assert lower(one_conv([-5, 7, 3]), 1)[-1].settings["sum_bits"] == 13  # 10 * 255 = 2550 and -1275
 
 
 def test_reuse_follows_the_resolution():
     stages = lower(attention_net(), 12)
-    assert stage_of(stages, "block 1/a.q").reuse_factor == 9  # 54 inputs: the largest that divides, up to 12
+    assert stage_of(stages, "block 1/a.q").reuse_factor == 12  # 6 outputs of 54 products
     assert stage_of(stages, "tail.q").reuse_factor == 3  # 4 times as many pixels
     assert stage_of(stages, "ca.down.q").reuse_factor == 6 * 4  # one pixel a frame: a single multiplier
 
@@ -119,22 +110,17 @@ def test_stages_of_one_name_are_refused(tmp_path):
         _check(SimpleNamespace(graph={stage.name: None for stage in stages}), [*stages, stages[-1]])
 
 
-def test_grouped_convolution_is_refused_by_name():
-    net = Net((6, 6), channels=4)
-    weight = np.ones((4, 2, 3, 3), np.int64)
-    net.add(Conv("grouped one", ("x",), weight, 8, np.full(4, 7), np.zeros(4, np.int64), groups=2), 4)
-    net.requantize("grouped one")
-    with pytest.raises(HwsrError, match=r"'grouped one'.*2 groups"):
-        lower(make_graph(net.nodes, net.frame), 1)
-
-
-def test_constants_wider_than_a_double_are_refused():
+def test_products_wider_than_a_native_integer_are_refused():
     net = Net((6, 6))
-    bias = np.array([1 << 54, 1, 1])
-    net.add(Conv("wide", ("x",), np.ones((3, 3, 1, 1), np.int64), 8, np.full(3, 7), bias), 3)
-    net.requantize("wide")
-    with pytest.raises(HwsrError, match=r"'wide'.*53"):
+    wide = net.requantize(net.conv("big", "x", 3, k=(1, 1)), bits=60)
+    net.requantize(net.scale("wide", wide, frac=3))
+    with pytest.raises(HwsrError, match=r"'wide'.*64"):
         lower(make_graph(net.nodes, net.frame), 1)
+
+
+def test_frames_beyond_a_kernels_counter_are_refused():
+    with pytest.raises(HwsrError, match=r"'body'.*432 clocks for each of 4000 x 4000"):
+        lower(tiny_net((4000, 4000)), {"body": 432})
 
 
 def test_an_empty_network_is_refused():
@@ -142,12 +128,10 @@ def test_an_empty_network_is_refused():
         lower(make_graph([Input("x", (), 3, UINT8)], (4, 4)), 1)
 
 
-def test_too_many_readers_are_refused():
-    net = Net((6, 6))
-    head = net.head(4)
-    ends = [net.layer(f"c{i}", head, 4, k=(1, 1)) for i in range(8)]
-    total = ends[0]
-    for i, end in enumerate(ends[1:]):
-        total = net.skip(f"s{i}", total, end)
-    with pytest.raises(HwsrError, match=r"'head.q': 8 nodes read it"):
-        lower(make_graph(net.nodes, net.frame), 1)
+@pytest.mark.parametrize("readers, forks", [(2, [2]), (7, [7]), (8, [7, 2]), (14, [7, 7, 2])])
+def test_many_readers_get_forks_in_a_row(readers, forks):
+    stages = lower(fan_net(readers), 1)
+    assert [len(stage.streams) for stage in stages if stage.kind == "Clone"] == forks
+    read = [source for stage in stages for source in stage.inputs]
+    assert sorted(read) == sorted({stream for stage in stages[:-1] for stream in stage.streams})
+    assert fork_stages(readers) == len(forks) and fork_stages(1) == 0

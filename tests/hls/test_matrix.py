@@ -21,7 +21,7 @@ from hwsr.train.recipe import default_recipe
 from tests.export.test_qonnx import random_network
 from tests.random_models import random_model
 
-NETWORKS = ("bl n8", "bl n8 noca", "bl n16", "bl n16 noca", "blrn(r=2) n8", "blm1 n8 noca")
+NETWORKS = ("bl n8", "bl n8 noca", "bl n16", "bl n16 noca", "blrn(r=2) n8", "blm1 n8 noca", "bls2 n8 noca")
 PRECISIONS = ("int8", "r1", "r2")
 FRAME = (14, 18)
 
@@ -72,7 +72,7 @@ def test_random_networks(seed: int, tmp_path: Path) -> None:
         return int(rng.integers(lo, hi + 1))
 
     def draw() -> IntGraph:
-        onnx.save(random_model(choose, (choose(3, 9), choose(3, 9)), moving=False), tmp_path / "model.onnx")
+        onnx.save(random_model(choose, (choose(1, 9), choose(1, 9))), tmp_path / "model.onnx")
         return read_qonnx(tmp_path / "model.onnx")
 
     graph = draw()

@@ -1,74 +1,27 @@
 #ifndef NNET_HWSR_H_
 #define NNET_HWSR_H_
 
-// Streaming kernels of hwsr for hls4ml's io_stream: one stream word is one pixel, nnet::array<T, channels>.
+// Streaming kernels of hwsr for hls4ml's io_stream: one stream word is one pixel, nnet::array<T, channels> of integers;
+// which power of two they count is known where the code is generated, and shows here as shifts.
 // Each is one dataflow process that reads every input stream and writes its output stream in raster order.
 
 #include "hls_stream.h"
 #include "nnet_common.h"
+#include "nnet_hwsr_integer.h"
 
 namespace nnet {
 
-// x as the result's type rounds and saturates it. Rounding reads the bits just below the result's grid; where x is so
-// narrow that it lies wholly below them, ap_fixed's simulation library reads past its end. So x is extended first.
-template <class res_T, class x_T> res_T to_grid(const x_T &x) {
+// The result of a channel from an integer of CONFIG_T::bits bits.
+template <class res_T, typename CONFIG_T>
+typename res_T::value_type to_result(const typename integer<CONFIG_T::bits>::type &value) {
     #pragma HLS INLINE
-    static const int frac = x_T::width - x_T::iwidth;
-    static const int below = frac - (res_T::width - res_T::iwidth);
-    static const int width = x_T::width > below ? x_T::width + 1 : below + 2;
-    const ap_fixed<width, width - frac> wide = x;
-    return wide;
-}
-
-// A stock matrix product (CONFIG_T::inner) over integer weights, whose channels then go from their own grids to the
-// result: times 2^(up - point), up a constant a channel, which is wiring. Weights and accumulators stay narrow.
-template <class data_T, class res_T, typename CONFIG_T> class ChannelGridDense {
-  public:
-    static void dense(data_T data[CONFIG_T::n_in], res_T res[CONFIG_T::n_out],
-                      typename CONFIG_T::weight_t weights[CONFIG_T::n_in * CONFIG_T::n_out],
-                      typename CONFIG_T::bias_t biases[CONFIG_T::n_out]) {
-        #pragma HLS INLINE
-        typename CONFIG_T::accum_t acc[CONFIG_T::n_out];
-        #pragma HLS ARRAY_PARTITION variable=acc complete
-        CONFIG_T::template inner<data_T, typename CONFIG_T::accum_t, CONFIG_T>::dense(data, acc, weights, biases);
-
-    Channels:
-        for (unsigned c = 0; c < CONFIG_T::n_out; c++) {
-            #pragma HLS UNROLL
-            typename CONFIG_T::grid_t grid = 0;
-            grid[CONFIG_T::up[c]] = 1;
-            res[c] = to_grid<res_T>(acc[c] * grid);
-        }
-    }
-};
-
-// Every channel times its own constant.
-template <class data_T, class res_T, typename CONFIG_T>
-void channel_scale(hls::stream<data_T> &data, hls::stream<res_T> &res,
-                   typename CONFIG_T::constant_t constant[CONFIG_T::n_chan]) {
-    #pragma HLS ARRAY_PARTITION variable=constant complete
-
-Pixels:
-    for (unsigned i = 0; i < CONFIG_T::n_pixels; i++) {
-        #pragma HLS PIPELINE II=CONFIG_T::reuse_factor
-        #pragma HLS ALLOCATION operation instances=mul limit=CONFIG_T::multiplier_limit
-        const data_T in = data.read();
-        res_T out;
-        PRAGMA_DATA_PACK(out)
-
-    Channels:
-        for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {
-            #pragma HLS UNROLL
-            out[c] = to_grid<typename res_T::value_type>(in[c] * constant[c]);
-        }
-        res.write(out);
-    }
+    return requantized<typename res_T::value_type, CONFIG_T::bits, CONFIG_T::shift>(value);
 }
 
 // Every channel plus its own constant.
 template <class data_T, class res_T, typename CONFIG_T>
 void channel_offset(hls::stream<data_T> &data, hls::stream<res_T> &res,
-                    typename CONFIG_T::constant_t constant[CONFIG_T::n_chan]) {
+                    const typename CONFIG_T::constant_t constant[CONFIG_T::n_chan]) {
     #pragma HLS ARRAY_PARTITION variable=constant complete
 
 Pixels:
@@ -81,13 +34,14 @@ Pixels:
     Channels:
         for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {
             #pragma HLS UNROLL
-            out[c] = to_grid<typename res_T::value_type>(in[c] + constant[c]);
+            const typename integer<CONFIG_T::bits>::type value = in[c];
+            out[c] = to_result<res_T, CONFIG_T>(shifted(value, CONFIG_T::up) + constant[c]);
         }
         res.write(out);
     }
 }
 
-// Rounding and saturation, as the result's type says.
+// Rounding and saturation.
 template <class data_T, class res_T, typename CONFIG_T>
 void requantize(hls::stream<data_T> &data, hls::stream<res_T> &res) {
 Pixels:
@@ -100,7 +54,7 @@ Pixels:
     Channels:
         for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {
             #pragma HLS UNROLL
-            out[c] = to_grid<typename res_T::value_type>(in[c]);
+            out[c] = to_result<res_T, CONFIG_T>(in[c]);
         }
         res.write(out);
     }
@@ -120,38 +74,49 @@ Pixels:
     Channels:
         for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {
             #pragma HLS UNROLL
-            out[c] = to_grid<typename res_T::value_type>(in_a[c] + in_b[c]);
+            const typename integer<CONFIG_T::bits>::type value_a = in_a[c];
+            const typename integer<CONFIG_T::bits>::type value_b = in_b[c];
+            out[c] = to_result<res_T, CONFIG_T>(shifted(value_a, CONFIG_T::up_a) + shifted(value_b, CONFIG_T::up_b));
         }
         res.write(out);
     }
 }
 
-// Every pixel times a map that arrives once a frame, as one word.
+// Every pixel times a map that arrives once a frame, as one word; n_chan / n_steps multipliers.
 template <class data_T, class map_T, class res_T, typename CONFIG_T>
 void channel_mul(hls::stream<data_T> &data, hls::stream<map_T> &attention, hls::stream<res_T> &res) {
+    static const unsigned lanes = CONFIG_T::n_chan / CONFIG_T::n_steps;
     const map_T factor = attention.read();
+    data_T in;
+    res_T out;
+    typename counter<CONFIG_T::n_steps>::type step = 0;
 
-Pixels:
-    for (unsigned i = 0; i < CONFIG_T::n_pixels; i++) {
-        #pragma HLS PIPELINE II=CONFIG_T::reuse_factor
-        #pragma HLS ALLOCATION operation instances=mul limit=CONFIG_T::multiplier_limit
-        const data_T in = data.read();
-        res_T out;
-        PRAGMA_DATA_PACK(out)
-
-    Channels:
-        for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {
-            #pragma HLS UNROLL
-            out[c] = to_grid<typename res_T::value_type>(in[c] * factor[c]);
+Clocks:
+    for (unsigned i = 0; i < CONFIG_T::n_pixels * CONFIG_T::n_steps; i++) {
+        #pragma HLS PIPELINE II=1
+        if (step == 0) {
+            in = data.read();
         }
-        res.write(out);
+
+    Lanes:
+        for (unsigned lane = 0; lane < lanes; lane++) {
+            #pragma HLS UNROLL
+            const unsigned c = step * lanes + lane;
+            const typename integer<CONFIG_T::data_bits, CONFIG_T::bits>::type value = in[c];
+            const typename integer<CONFIG_T::map_bits, CONFIG_T::bits>::type by = factor[c];
+            out[c] = to_result<res_T, CONFIG_T>(value * by);
+        }
+        if (++step == CONFIG_T::n_steps) {
+            step = 0;
+            res.write(out);
+        }
     }
 }
 
 // Sum over the frame: n_pixels words in, one word out.
 template <class data_T, class res_T, typename CONFIG_T>
 void spatial_sum(hls::stream<data_T> &data, hls::stream<res_T> &res) {
-    typename CONFIG_T::accum_t sum[CONFIG_T::n_chan];
+    typename integer<CONFIG_T::bits>::type sum[CONFIG_T::n_chan];
     #pragma HLS ARRAY_PARTITION variable=sum complete
 
 Clear:
@@ -178,16 +143,17 @@ Pixels:
 Result:
     for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {
         #pragma HLS UNROLL
-        out[c] = to_grid<typename res_T::value_type>(sum[c]);
+        assert(in_range<CONFIG_T::bits>(sum[c]));
+        out[c] = to_result<res_T, CONFIG_T>(sum[c]);
     }
     res.write(out);
 }
 
-// Any function as a table over the input's bit pattern. One look-up a clock, so that one ROM serves every channel:
-// meant for attention maps, which are one pixel a frame.
+// Any function as a table over the input's range. One look-up a clock, so that one ROM serves every channel: meant for
+// attention maps, which are one pixel a frame.
 template <class data_T, class res_T, typename CONFIG_T>
 void table_lookup(hls::stream<data_T> &data, hls::stream<res_T> &res,
-                  typename CONFIG_T::constant_t constant[CONFIG_T::table_size]) {
+                  const typename CONFIG_T::constant_t constant[CONFIG_T::table_size]) {
 Pixels:
     for (unsigned i = 0; i < CONFIG_T::n_pixels; i++) {
         data_T in = data.read();
@@ -197,8 +163,57 @@ Pixels:
     Channels:
         for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {
             #pragma HLS PIPELINE II=1
-            const ap_uint<data_T::value_type::width> address = in[c].range();
+            const unsigned address = in[c] - limits<typename data_T::value_type>::lo;
             out[c] = constant[address];
+        }
+        res.write(out);
+    }
+}
+
+// Channel c of the result is channel source[c] of the input: a channel shuffle, or a slice.
+template <class data_T, class res_T, typename CONFIG_T>
+void channel_select(hls::stream<data_T> &data, hls::stream<res_T> &res, const unsigned short source[res_T::size]) {
+    #pragma HLS ARRAY_PARTITION variable=source complete
+
+Pixels:
+    for (unsigned i = 0; i < CONFIG_T::n_pixels; i++) {
+        #pragma HLS PIPELINE II=1
+        const data_T in = data.read();
+        res_T out;
+        PRAGMA_DATA_PACK(out)
+
+    Channels:
+        for (unsigned c = 0; c < res_T::size; c++) {
+            #pragma HLS UNROLL
+            out[c] = in[source[c]];
+        }
+        res.write(out);
+    }
+}
+
+// The channels of one stream, then those of the other, each times its own power of two.
+template <class a_T, class b_T, class res_T, typename CONFIG_T>
+void concat(hls::stream<a_T> &a, hls::stream<b_T> &b, hls::stream<res_T> &res) {
+Pixels:
+    for (unsigned i = 0; i < CONFIG_T::n_pixels; i++) {
+        #pragma HLS PIPELINE II=1
+        const a_T in_a = a.read();
+        const b_T in_b = b.read();
+        res_T out;
+        PRAGMA_DATA_PACK(out)
+
+    First:
+        for (unsigned c = 0; c < a_T::size; c++) {
+            #pragma HLS UNROLL
+            const typename integer<CONFIG_T::bits>::type value = in_a[c];
+            out[c] = to_result<res_T, CONFIG_T>(shifted(value, CONFIG_T::up_a));
+        }
+
+    Second:
+        for (unsigned c = 0; c < b_T::size; c++) {
+            #pragma HLS UNROLL
+            const typename integer<CONFIG_T::bits>::type value = in_b[c];
+            out[a_T::size + c] = to_result<res_T, CONFIG_T>(shifted(value, CONFIG_T::up_b));
         }
         res.write(out);
     }

@@ -1,0 +1,197 @@
+"""Laws of hwsr's folded convolution (nnet_hwsr_conv.h), from the settings that it is generated with."""
+
+from dataclasses import dataclass
+from math import ceil
+
+from hwsr.estimate.fabric import Timing, dsps
+from hwsr.estimate.law import Law, law
+from hwsr.estimate.products import LUT_PRODUCT_BITS, Products
+from hwsr.estimate.structure import (
+    Memory,
+    Multipliers,
+    Piece,
+    Structure,
+    control,
+    control_registers,
+    multipliers,
+    rounding,
+)
+from hwsr.ir.stages import Settings
+
+# Clocks of a turn beside its sums: the memories, the choice of operands, the running sum, its rounding, the write.
+AROUND = 5
+
+
+@dataclass(frozen=True)
+class FoldedConv:
+    """settings: those of the kernel's config struct. x_bits, out_bits: of a channel in the input and output streams;
+    products: its weights; bias_bits: of a channel's bias, 0 where all are zero; shifts: how many powers of two bring
+    sums to one grid, with their bits.
+    """
+
+    settings: Settings
+    x_bits: int
+    out_bits: int
+    products: Products
+    bias_bits: int
+    shifts: int
+    timing: Timing
+
+    def __getitem__(self, name: str) -> int:
+        return self.settings[name]
+
+    @property
+    def constant(self) -> bool:
+        """Nothing is shared: every weight has its own product, and is a constant in it."""
+        return self["n_steps"] == 1
+
+    @property
+    def lanes(self) -> int:
+        """Products a clock."""
+        return self["pe"] * self["simd"]
+
+    @property
+    def input_folds(self) -> int:
+        return self["group_inputs"] // self["simd"]
+
+    @property
+    def window_bits(self) -> int:
+        return self["kernel_height"] * self["kernel_width"] * self["n_chan"] * self.x_bits
+
+    @property
+    def line_buffer_bits(self) -> int:
+        return (self["kernel_height"] - 1) * self["width"] * self["n_chan"] * self.x_bits
+
+    @property
+    def in_dsp(self) -> bool:
+        wide = self["data_bits"] + self["weight_bits"] > LUT_PRODUCT_BITS
+        return wide and not self["ternary"]
+
+    @property
+    def sum(self) -> tuple[int, int, bool, int, int]:
+        """What the timing of a sum depends on."""
+        return self["data_bits"], self["weight_bits"], self.in_dsp, self["sum_bits"], self["simd"]
+
+
+def fill(conv: FoldedConv) -> int:
+    """Input pixels, a clock each, before the first that an output pixel is made with."""
+    return (conv["kernel_height"] // 2) * conv["width"] + conv["kernel_width"] // 2
+
+
+def structure(conv: FoldedConv) -> Structure:
+    turns = fill(conv) + conv["height"] * conv["width"] * conv["n_steps"]
+    return Structure(
+        turns=turns,
+        depth=AROUND + conv.timing.sum_cycles(*conv.sum),
+        interval=_worst_interval(conv),
+        lut=_lut(conv, turns),
+        ff=_ff(conv, turns),
+        multipliers=_multipliers(conv),
+        memories=_memories(conv),
+    )
+
+
+def _worst_interval(conv: FoldedConv) -> int:
+    """A sum goes on in the next turn: were its products added one by one, a turn would wait for them all."""
+    if conv.input_folds == 1:
+        return 1
+    a_cycle = max(int(conv.timing.usable / conv.timing.add_ns(conv["sum_bits"])), 1)
+    return ceil(conv["simd"] / a_cycle)
+
+
+def _counts(conv: FoldedConv) -> tuple[int, ...]:
+    output_folds = conv["group_outputs"] // conv["lane_outputs"]
+    size = (conv["height"], conv["width"], conv["width"])
+    return (*size, conv["n_steps"], conv["n_folds"], conv["groups"], conv.input_folds, output_folds)
+
+
+def _multipliers(conv: FoldedConv) -> Multipliers:
+    """Ternary weights choose and constants of few signed digits are sums (`_sums`): neither is a multiplier."""
+    if conv["ternary"]:
+        return Multipliers()
+    bits = conv["data_bits"], conv["weight_bits"]
+    if conv.constant:
+        return Multipliers(wide_dsp=round(conv.products.hard) * dsps(*bits) if conv.in_dsp else 0)
+    return multipliers(conv.lanes, *bits, conv["simd"], conv.timing.backend)
+
+
+def _lut(conv: FoldedConv, turns: int) -> Law:
+    moving = conv.input_folds > 1 or conv["groups"] > conv["lane_groups"]
+    several = conv["kernel_height"] * conv["kernel_width"] > 1
+    entering = conv["kernel_height"] * conv["n_chan"] * conv.x_bits if several else 0
+    gated = conv["lane_groups"] * conv["simd"] * conv["data_bits"] if conv["kernel_width"] > 1 else 0
+    aligned = conv["pe"] * conv["aligned_bits"]
+    # A choice of one among n takes n / 4 LUTs a bit: all folds together choose among the whole window.
+    choices = conv.window_bits if moving else 0
+    choices += aligned * conv.shifts if conv.shifts > 1 and conv["n_folds"] > 1 else 0
+    return law(
+        0,
+        *control(turns, *_counts(conv)),
+        ("LUTs of a word's bit, zeropad", entering + gated, 1),
+        ("LUTs to choose an input's bit", choices, 0.25),
+        *_sums(conv),
+        rounding(conv["pe"], conv["aligned_bits"], conv["shift"], conv.out_bits),
+    )
+
+
+def _sums(conv: FoldedConv) -> tuple[Piece, ...]:
+    if not conv.constant:
+        tree = conv["pe"] * tree_bits(conv["simd"], _product_bits(conv), conv["sum_bits"])
+        return (
+            ("LUTs of a small product's bit", conv.lanes * conv["data_bits"] if conv["ternary"] else 0, 1),
+            ("LUTs of an adder's bit", tree, 1),
+            ("LUTs of an accumulator's bit", conv["pe"] * conv["sum_bits"], 1),
+        )
+    products = conv.products
+    hard, hard_digits = (products.hard, products.hard_digits) if conv.in_dsp else (0, 0)
+    shifted = max((products.digits - hard_digits) - (products.nonzero - hard), 0)
+    return (
+        ("LUTs of an adder's bit", products.nonzero * conv["sum_bits"], 1),
+        ("LUTs of a shifted adder's bit", shifted * (conv["data_bits"] + conv["weight_bits"]), 1),
+    )
+
+
+def _product_bits(conv: FoldedConv) -> int:
+    return conv["data_bits"] + (1 if conv["ternary"] else conv["weight_bits"])
+
+
+def tree_bits(terms: int, term_bits: int, most_bits: int) -> int:
+    """Bits of all adders of a balanced tree, each level one bit wider up to what the sum needs."""
+    total, bits = 0, term_bits
+    while terms > 1:
+        bits = min(bits + 1, most_bits)
+        total += terms // 2 * bits
+        terms -= terms // 2
+    return total
+
+
+def _ff(conv: FoldedConv, turns: int) -> Law:
+    counters, handshake = control_registers(turns, *_counts(conv))
+    stages = conv.timing.multiply_stages(conv["data_bits"], conv["weight_bits"]) if conv.in_dsp else 1
+    factors = conv["data_bits"] + conv["weight_bits"]
+    # Words of the memories and of the output are registered, a flip-flop a bit.
+    words = 0 if conv.constant else conv.lanes * conv["weight_bits"]
+    words += (conv["kernel_height"] - 1) * conv["n_chan"] * conv.x_bits + 2 * conv["n_filt"] * conv.out_bits
+    kept = conv["pe"] * conv["sum_bits"] * conv.timing.kept_sums(*conv.sum)
+    return law(
+        counters + words,
+        handshake,
+        ("FFs of an input's bit, folded conv", conv.window_bits, 2),
+        ("FFs of an accumulator's bit", conv["pe"] * conv["sum_bits"], 2),
+        ("FFs of a multiplier's stage", conv.lanes * factors * (stages - 1), 1),
+        ("FFs of a sum's bit", kept, 0.3),
+    )
+
+
+def _memories(conv: FoldedConv) -> tuple[Memory, ...]:
+    """A line buffer a row, each word a whole pixel; ROMs of the weights as they are packed, biases and shifts."""
+    line = (conv["width"], conv["n_chan"] * conv.x_bits)
+    found = [line] * (conv["kernel_height"] - 1)
+    if not conv.constant:
+        full, rest = divmod(conv.lanes, conv["per_word"])
+        found += [(conv["n_steps"], conv["per_word"] * conv["weight_bits"])] * full
+        found += [(conv["n_steps"], rest * conv["weight_bits"])] * (rest > 0)
+    if conv["n_folds"] > 1:
+        shift_bits = (conv.shifts - 1).bit_length()
+        found += [(conv["n_folds"], bits) for bits in (conv.bias_bits, shift_bits) if bits] * conv["pe"]
+    return tuple(found)

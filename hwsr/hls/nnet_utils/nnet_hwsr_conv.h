@@ -1,0 +1,254 @@
+#ifndef NNET_HWSR_CONV_H_
+#define NNET_HWSR_CONV_H_
+
+// Folded streaming convolution: stride 1, zeros around the frame, an odd kernel, in groups or not.
+//
+// PE = lane_groups * lane_outputs sums grow at a time, each by SIMD products a clock, so that one output pixel takes
+//     n_steps = (group_inputs / simd) * (group_outputs / lane_outputs) * (groups / lane_groups)
+// clocks, group_inputs being kernel_height * kernel_width * the channels of a group. An output pixel needs `fill`
+// input pixels beyond its own: these are taken in first, one a clock.
+
+#include "hls_stream.h"
+#include "nnet_common.h"
+#include "nnet_hwsr_integer.h"
+#ifndef __SYNTHESIS__
+#include <vector>
+#endif
+
+namespace nnet {
+
+// The i-th field of BITS bits in a word, sign extended.
+template <int BITS> long long field(unsigned long long word, unsigned i) {
+    #pragma HLS INLINE
+    return (long long)(word << (64 - BITS * (i + 1))) >> (64 - BITS);
+}
+
+// The weights of every step's lanes. Hardware reads them off the words; the C simulation does so once a frame.
+template <typename CONFIG_T> class LaneWeights {
+  public:
+    typedef typename factor<CONFIG_T::weight_bits, CONFIG_T::room>::type weight_t;
+    typedef const unsigned long long words_t[CONFIG_T::n_words];
+
+    static weight_t read(const words_t *words, unsigned step, unsigned lane) {
+        #pragma HLS INLINE
+        return field<CONFIG_T::weight_bits>(words[step][lane / CONFIG_T::per_word], lane % CONFIG_T::per_word);
+    }
+
+#if defined(__SYNTHESIS__) || defined(HWSR_EXACT_WIDTHS)
+    LaneWeights(const words_t *) {}
+    weight_t operator()(const words_t *words, unsigned step, unsigned lane) const {
+        #pragma HLS INLINE
+        return read(words, step, lane);
+    }
+#else
+    LaneWeights(const words_t *words) : decoded(CONFIG_T::n_steps * lanes) {
+        for (unsigned i = 0; i < decoded.size(); i++) {
+            decoded[i] = read(words, i / lanes, i % lanes);
+        }
+    }
+    weight_t operator()(const words_t *, unsigned step, unsigned lane) const { return decoded[step * lanes + lane]; }
+
+  private:
+    static const unsigned lanes = CONFIG_T::pe * CONFIG_T::simd;
+    std::vector<weight_t> decoded;
+#endif
+};
+
+// One slot of the frame in raster order enters the window: a pixel, or zeros behind the last one. Rows above the frame
+// are zeros too. The window holds group by group, each in the order of its weights: rows, columns, channels.
+template <class data_T, typename CONFIG_T>
+void conv_take(hls::stream<data_T> &data,
+               typename data_T::value_type line[CONFIG_T::n_lines][CONFIG_T::width][CONFIG_T::n_chan],
+               typename data_T::value_type window[CONFIG_T::groups][CONFIG_T::group_inputs], unsigned row,
+               unsigned column) {
+    #pragma HLS INLINE
+    static const unsigned kh = CONFIG_T::kernel_height;
+    static const unsigned group_channels = CONFIG_T::n_chan / CONFIG_T::groups;
+    static const unsigned row_inputs = CONFIG_T::kernel_width * group_channels;
+    const bool inside = row < CONFIG_T::height;
+    data_T fresh;
+    if (inside) {
+        fresh = data.read();
+    }
+
+Rows:
+    for (unsigned r = 0; r < kh; r++) {
+        #pragma HLS UNROLL
+    Groups:
+        for (unsigned g = 0; g < CONFIG_T::groups; g++) {
+            #pragma HLS UNROLL
+        Shift:
+            for (unsigned i = r * row_inputs; i + group_channels < (r + 1) * row_inputs; i++) {
+                #pragma HLS UNROLL
+                window[g][i] = window[g][i + group_channels];
+            }
+        Enter:
+            for (unsigned i = 0; i < group_channels; i++) {
+                #pragma HLS UNROLL
+                const unsigned c = g * group_channels + i;
+                typename data_T::value_type in = 0;
+                if (r == kh - 1 && inside) {
+                    in = fresh[c];
+                } else if (r < kh - 1 && row >= kh - 1 - r) {
+                    in = line[r][column][c];
+                }
+                if (r > 0) {
+                    line[r - 1][column][c] = in;
+                }
+                window[g][(r + 1) * row_inputs - group_channels + i] = in;
+            }
+        }
+    }
+}
+
+// weights: the lanes' weights of a step, PER_WORD fields a word; bias: what sums start from; up: powers of two that
+// bring a channel's sum to the grid that all share; tap_column: the column of the kernel that an input lies in.
+template <class data_T, class res_T, typename CONFIG_T>
+void conv(hls::stream<data_T> &data, hls::stream<res_T> &res,
+          const unsigned long long weights[CONFIG_T::n_steps][CONFIG_T::n_words],
+          const typename CONFIG_T::bias_t bias[CONFIG_T::n_folds][CONFIG_T::pe],
+          const unsigned char up[CONFIG_T::n_folds][CONFIG_T::pe],
+          const unsigned char tap_column[CONFIG_T::group_inputs]) {
+    #pragma HLS ARRAY_PARTITION variable=weights complete dim=2
+    #pragma HLS ARRAY_PARTITION variable=bias complete dim=2
+    #pragma HLS ARRAY_PARTITION variable=up complete dim=2
+    #pragma HLS ARRAY_PARTITION variable=tap_column complete
+
+    typedef typename data_T::value_type value_t;
+    typedef typename factor<CONFIG_T::data_bits, CONFIG_T::room>::type operand_t;
+    typedef typename LaneWeights<CONFIG_T>::weight_t weight_t;
+    typedef typename integer<CONFIG_T::data_bits + CONFIG_T::weight_bits, CONFIG_T::room>::type product_t;
+    typedef typename integer<CONFIG_T::sum_bits, CONFIG_T::room>::type sum_t;
+    static const unsigned kw = CONFIG_T::kernel_width;
+    static const unsigned simd = CONFIG_T::simd;
+    static const unsigned pe = CONFIG_T::pe;
+    static const unsigned input_folds = CONFIG_T::group_inputs / simd;
+    static const unsigned output_folds = CONFIG_T::group_outputs / CONFIG_T::lane_outputs;
+    static const unsigned fill = (CONFIG_T::kernel_height / 2) * CONFIG_T::width + kw / 2;
+    static const unsigned n_clocks = fill + CONFIG_T::height * CONFIG_T::width * CONFIG_T::n_steps;
+    static const unsigned reuse_distance = CONFIG_T::width;
+
+    static value_t line[CONFIG_T::n_lines][CONFIG_T::width][CONFIG_T::n_chan];
+    #pragma HLS ARRAY_PARTITION variable=line complete dim=1
+    #pragma HLS ARRAY_RESHAPE variable=line complete dim=3
+    value_t window[CONFIG_T::groups][CONFIG_T::group_inputs];
+    #pragma HLS ARRAY_PARTITION variable=window complete dim=0
+    sum_t sum[pe];
+    #pragma HLS ARRAY_PARTITION variable=sum complete
+    typename res_T::value_type made[CONFIG_T::n_filt];
+    #pragma HLS ARRAY_PARTITION variable=made complete
+    bool inside[kw];
+    #pragma HLS ARRAY_PARTITION variable=inside complete
+
+    const LaneWeights<CONFIG_T> weight_of(weights);
+
+    typename counter<CONFIG_T::height + CONFIG_T::kernel_height>::type row = 0;
+    typename counter<CONFIG_T::width>::type column = 0, out_column = 0;
+    typename counter<CONFIG_T::n_steps>::type step = 0;
+    typename counter<CONFIG_T::n_folds>::type fold = 0;
+    typename counter<CONFIG_T::groups>::type group = 0;
+    typename counter<input_folds>::type input_fold = 0;
+    typename counter<output_folds>::type output_fold = 0;
+
+Clocks:
+    for (unsigned clock = 0; clock < n_clocks; clock++) {
+        #pragma HLS PIPELINE II=1
+        // A column is next stored to, and read, after a row of slots.
+        #pragma HLS DEPENDENCE variable=line inter RAW distance=reuse_distance true
+        const bool filling = clock < fill;
+        if (filling || step == 0) {
+            conv_take<data_T, CONFIG_T>(data, line, window, row, column);
+            if (++column == CONFIG_T::width) {
+                column = 0;
+                row++;
+            }
+        }
+        if (filling) {
+            continue;
+        }
+        if (step == 0) {
+        Inside:
+            for (unsigned k = 0; k < kw; k++) {
+                #pragma HLS UNROLL
+                inside[k] = k == kw / 2 || (out_column + k >= kw / 2 && out_column + k < CONFIG_T::width + kw / 2);
+            }
+            if (++out_column == CONFIG_T::width) {
+                out_column = 0;
+            }
+        }
+
+    LaneGroups:
+        for (unsigned g = 0; g < CONFIG_T::lane_groups; g++) {
+            #pragma HLS UNROLL
+            operand_t operand[simd];
+            #pragma HLS ARRAY_PARTITION variable=operand complete
+
+        Operands:
+            for (unsigned i = 0; i < simd; i++) {
+                #pragma HLS UNROLL
+                const unsigned input = input_fold * simd + i;
+                operand[i] = inside[tap_column[input]] ? operand_t(window[group + g][input]) : operand_t(0);
+            }
+
+        LaneOutputs:
+            for (unsigned o = 0; o < CONFIG_T::lane_outputs; o++) {
+                #pragma HLS UNROLL
+                const unsigned lane = g * CONFIG_T::lane_outputs + o;
+                sum_t total = input_fold == 0 ? sum_t(bias[fold][lane]) : sum[lane];
+
+            Products:
+                for (unsigned i = 0; i < simd; i++) {
+                    #pragma HLS UNROLL
+                    const weight_t weight = weight_of(weights, step, lane * simd + i);
+                    if (CONFIG_T::ternary) { // add, subtract or skip
+                        const product_t signed_operand = weight < 0 ? product_t(-operand[i]) : product_t(operand[i]);
+                        total += weight == 0 ? product_t(0) : signed_operand;
+                    } else {
+                        total += operand[i] * weight;
+                    }
+                }
+                assert(in_range<CONFIG_T::sum_bits>(total));
+                sum[lane] = total;
+                if (input_fold == input_folds - 1) {
+                    const unsigned channel =
+                        (group + g) * CONFIG_T::group_outputs + output_fold * CONFIG_T::lane_outputs + o;
+                    typename integer<CONFIG_T::aligned_bits>::type aligned = total;
+                    if (CONFIG_T::max_up > 0) {
+                        const typename counter<CONFIG_T::max_up>::type by = up[fold][lane];
+                        aligned = shifted(aligned, by);
+                    }
+                    made[channel] =
+                        requantized<typename res_T::value_type, CONFIG_T::aligned_bits, CONFIG_T::shift>(aligned);
+                }
+            }
+        }
+
+        // Folds of the inputs turn fastest, then those of a group's outputs, then those of the groups.
+        if (++input_fold == input_folds) {
+            input_fold = 0;
+            fold++;
+            if (++output_fold == output_folds) {
+                output_fold = 0;
+                group += CONFIG_T::lane_groups;
+            }
+        }
+        if (++step == CONFIG_T::n_steps) {
+            step = 0;
+            fold = 0;
+            group = 0;
+            res_T out;
+            PRAGMA_DATA_PACK(out)
+
+        Result:
+            for (unsigned c = 0; c < CONFIG_T::n_filt; c++) {
+                #pragma HLS UNROLL
+                out[c] = made[c];
+            }
+            res.write(out);
+        }
+    }
+}
+
+} // namespace nnet
+
+#endif

@@ -1,0 +1,47 @@
+"""The C++ of a stage: the config struct of its kernel, its arrays, and its call."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsr.ir.graph import QType
+from hwsr.ir.stages import Constant, Settings
+
+
+def precision(qtype: QType) -> str:
+    """hls4ml's name of the type of a stream's integers."""
+    return f"{'' if qtype.signed else 'u'}int<{qtype.bits}>"
+
+
+def config(name: str, settings: Settings, c_types: Mapping[str, str]) -> str:
+    """The struct that a kernel takes as CONFIG_T; c_types: the type of the elements of each of its arrays."""
+    lines = [f"static const int {key} = {value};" for key, value in settings.items()]
+    lines += [f"typedef {c_type} {key}_t;" for key, c_type in c_types.items()]
+    return "".join([f"struct {name} {{\n", *(f"    {line}\n" for line in lines), "};\n"])
+
+
+def call(kernel: str, types: Sequence[str], config: str, streams: Sequence[str], arrays: Sequence[str]) -> str:
+    """The call of a kernel; types and streams: those of its inputs, then of its output."""
+    return f"nnet::{kernel}<{', '.join([*types, config])}>({', '.join([*streams, *arrays])});"
+
+
+def arrays(layer: str, constants: Mapping[str, Constant]) -> str:
+    """The definitions of a layer's arrays."""
+    return "".join(
+        f"static const {constant.c_type} {array_name(layer, key)}"
+        f"{''.join(f'[{size}]' for size in constant.values.shape)} = {_listed(constant.values)};\n"
+        for key, constant in constants.items()
+    )
+
+
+def array_name(layer: str, key: str) -> str:
+    """The C++ name of one of a layer's arrays; no layer's own name starts as these do."""
+    return f"{key}_{layer}"
+
+
+def _listed(values: NDArray) -> str:
+    if values.ndim > 1:
+        return "{" + ",\n".join(map(_listed, values)) + "}"
+    numbers = map("0x{:x}".format, values.tolist()) if values.dtype == np.uint64 else map(str, values.tolist())
+    return "{" + ", ".join(numbers) + "}"
