@@ -80,6 +80,7 @@ test-full: setup lint
 
 bench: setup
 	$(BIN)/python -m benchmarks.reference
+	$(BIN)/python -m benchmarks.csim
 
 lint: setup
 	$(BIN)/ruff format --check hwsr tests benchmarks
