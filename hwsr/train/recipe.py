@@ -87,6 +87,7 @@ _WARM_UP = {
     Precision.FLOAT: (1.0, 1.0),
     Precision.INT8: (0.75, 0.25),
     Precision.INT8_PER_TENSOR: (0.75, 0.25),
+    Precision.INT8_AFFINE: (0.75, 0.25),
     Precision.TERNARY: (0.35, 1.0),
 }
 DEFAULT_STEPS, DEFAULT_RATE = 2000, 2e-3
@@ -112,6 +113,7 @@ _SOURCE_EPOCHS = {
     Precision.FLOAT: (300, 0),
     Precision.INT8: (300, 5),
     Precision.INT8_PER_TENSOR: (300, 5),
+    Precision.INT8_AFFINE: (300, 5),
     Precision.TERNARY: (105, 195),
 }
 
