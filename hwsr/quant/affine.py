@@ -7,6 +7,7 @@ arithmetic (`hwsr.ir.affine`) by a step here and there.
 
 import torch
 from brevitas.core.bit_width import BitWidthConst
+from brevitas.inject.enum import FloatToIntImplType
 from brevitas.nn import QuantIdentity, QuantReLU
 from brevitas.quant.scaled_int import Int8WeightPerChannelFloat
 from brevitas.quant.solver import ActQuantSolver
@@ -17,8 +18,8 @@ from hwsr.quant.layers import Int8Layers
 from hwsr.zoo.layers import value
 
 LOW, HIGH = -128, 127
-# No range is narrower: it would make a scale that is none.
-LEAST_RANGE = 2.0**-16
+# No range is narrower: a bias in steps of its scale would leave 32 bits.
+LEAST_RANGE = 2.0**-6
 # How many values of a tensor a batch gives to fit a range to, and what shares of the extremes are tried.
 SAMPLES = 1 << 12
 SHARES = torch.linspace(0.2, 1.0, 17)
@@ -70,6 +71,7 @@ class AffineAct(ActQuantSolver):
     after_relu = False
     signed = True
     narrow_range = False
+    float_to_int_impl_type = FloatToIntImplType.ROUND  # for export alone
 
 
 class AffineReluAct(AffineAct):
