@@ -97,6 +97,10 @@ class Model:
         options = schema.QuantizeOptionsT()
         return self._operate(Operator.QUANTIZE, schema.BuiltinOptions.QuantizeOptions, options, [x], x.shape, out)
 
+    def relu(self, x: Tensor, out: tuple[float, int]) -> Tensor:
+        """RELU."""
+        return self._operate(Operator.RELU, 0, None, [x], x.shape, out)
+
     def logistic(self, x: Tensor) -> Tensor:
         """LOGISTIC, whose output LiteRT fixes to scale 1/256 and zero point -128."""
         return self._operate(Operator.LOGISTIC, 0, None, [x], x.shape, (1 / 256, -128))
@@ -132,9 +136,9 @@ class Model:
         """RESIZE_NEAREST_NEIGHBOR."""
         options = schema.ResizeNearestNeighborOptionsT()
         size = self.constant(np.array([x.shape[1] * s, x.shape[2] * s], np.int32))
-        shape, kind = (x.shape[0], *size_of(x, s), x.shape[3]), schema.BuiltinOptions.ResizeNearestNeighborOptions
-        code = Operator.RESIZE_NEAREST_NEIGHBOR
-        return self._operate(code, kind, options, [x, size], shape, (x.scale, x.zero_point))
+        shape, kind = (x.shape[0], x.shape[1] * s, x.shape[2] * s), schema.BuiltinOptions.ResizeNearestNeighborOptions
+        code, grid = Operator.RESIZE_NEAREST_NEIGHBOR, (x.scale, x.zero_point)
+        return self._operate(code, kind, options, [x, size], (*shape, x.shape[3]), grid)
 
     def file(self, inputs: Sequence[Tensor], output: Tensor) -> bytes:
         """The .tflite file."""
@@ -200,11 +204,6 @@ class Model:
         operator.inputs, operator.outputs = [x.index for x in inputs], [result.index]
         self.operators.append(operator)
         return result
-
-
-def size_of(x: Tensor, s: int) -> tuple[int, int]:
-    """Height and width of x, `s` times."""
-    return x.shape[1] * s, x.shape[2] * s
 
 
 def _code(code: int) -> schema.OperatorCodeT:
