@@ -228,7 +228,9 @@ def _parse_peer(name: str, options: list[str], ternary: bool) -> PeerSpec:
     for word in options:
         option = _parse_option(word, ternary)
         if not option.keys() <= {"scale", "precision"}:
-            raise HwsrError(f"'{word}' does not fit {name}, whose layers are as published; it takes x2-x4, int8, int8t, int8a")
+            raise HwsrError(
+                f"'{word}' does not fit {name}, whose layers are as published; it takes x2-x4, int8, int8t, int8a"
+            )
         fields = _joined(fields, option, word)
     return PeerSpec(name, **fields)  # type: ignore[arg-type]  # each value is built for the field it names
 

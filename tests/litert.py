@@ -80,9 +80,10 @@ class Model:
         options.fusedActivationFunction = RELU if relu else NONE
         return self._operate(Operator.ADD, schema.BuiltinOptions.AddOptions, options, [a, b], a.shape, out)
 
-    def mul(self, a: Tensor, b: Tensor, out: tuple[float, int]) -> Tensor:
+    def mul(self, a: Tensor, b: Tensor, out: tuple[float, int], relu: bool = False) -> Tensor:
         """MUL; b may be (1, 1, 1, C)."""
         options = schema.MulOptionsT()
+        options.fusedActivationFunction = RELU if relu else NONE
         return self._operate(Operator.MUL, schema.BuiltinOptions.MulOptions, options, [a, b], a.shape, out)
 
     def mean(self, x: Tensor, out: tuple[float, int]) -> Tensor:

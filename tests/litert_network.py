@@ -36,11 +36,10 @@ class Converter:
         for node in self.graph.node:
             self.convert(node, {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute})
 
-    def run(self, image: NDArray) -> NDArray[np.uint8]:
-        """Execute on (C, H, W) uint8; the input's and the output's int8 are pixels less 128."""
+    def run(self, image: NDArray) -> NDArray[np.int8]:
+        """Execute on (C, H, W) uint8, whose int8 are pixels less 128. Returns the output's int8 (C, sH, sW)."""
         assert self.image
-        result = self.model.run({self.image: image.astype(np.int64) - 128}, self.made[self.graph.output[0].name])
-        return (result.astype(np.int64) + 128).astype(np.uint8)
+        return self.model.run({self.image: image.astype(np.int64) - 128}, self.made[self.graph.output[0].name])
 
     def convert(self, node: onnx.NodeProto, attributes: dict[str, Any]) -> None:
         out = node.output[0]
@@ -93,10 +92,8 @@ class Converter:
                 channels = self.graph.input[0].type.tensor_type.shape.dim[1].dim_value
                 self.image = model.tensor((1, *self.size, channels), scale, zero_point)
                 return self.image
-            case "Same", (x,) if (x.scale, x.zero_point) == out and not pending.relu:
-                return x
             case "Same", (x,):
-                return model.relu(x, out) if pending.relu else model.quantize(x, out)
+                return self.on(x, out, pending.relu)
             case "Conv", (x, kernel, *biases):
                 weight, weight_scale = self.quantized[kernel]
                 bias = self.quantized[biases[0]][0] if biases else np.zeros(len(weight))
@@ -105,11 +102,10 @@ class Converter:
             case "Add", (a, b):
                 return model.add(a, b, out, relu=pending.relu)
             case "Mul", (a, b):
-                return model.mul(a, b, out)
+                return model.mul(a, b, out, relu=pending.relu)
             case "Concat", parts:
-                same = [x if (x.scale, x.zero_point) == out else model.quantize(x, out) for x in parts]
-                return model.concat(same)
-            case "ReduceMean", (x, *_):
+                return model.concat([self.on(x, out, pending.relu) for x in parts])
+            case "ReduceMean", (x, *_) if not pending.relu:
                 return model.mean(x, out)
             case "Sigmoid", (x,):
                 assert out == (1 / 256, -128)
@@ -118,3 +114,9 @@ class Converter:
                 assert out == (1 / 128, 0)
                 return model.tanh(x)
         raise NotImplementedError(pending.operation)
+
+    def on(self, x: Tensor, out: tuple[float, int], relu: bool) -> Tensor:
+        """An int8 tensor on another grid, after a ReLU or not."""
+        if relu:
+            return self.model.relu(x, out)
+        return x if (x.scale, x.zero_point) == out else self.model.quantize(x, out)

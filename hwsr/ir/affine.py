@@ -1,14 +1,13 @@
 """Affine arithmetic as LiteRT's reference kernels have it: real multipliers as 31-bit integers and shifts.
 
-Scales are float32, as files hold them. LiteRT multiplies and divides them in float64 for convolutions and sums, in
-float32 for products; both are kept, for they can differ in the multiplier's last bits.
+Scales are float32, as files hold them; a multiplier is what LiteRT's float64 (for products: float32) makes of them.
 """
 
 from dataclasses import dataclass
 from math import frexp
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from hwsr.ir.graph import IntArray
 
@@ -36,7 +35,7 @@ def rescaled(q: int, multiplier: int, left: int, right: int) -> int:
 
 
 def quantized_multiplier(real: float) -> tuple[int, int]:
-    """(m, e) with real = m * 2**(e - 31) nearly, m in [2**30, 2**31); (0, 0) below 2**-32. LiteRT's QuantizeMultiplier."""
+    """(m, e) of real = m * 2**(e - 31), m in [2**30, 2**31); (0, 0) below 2**-32. LiteRT's QuantizeMultiplier."""
     mantissa, exponent = frexp(real)
     # Ties up, as std::round has them; a float64 holds the sum exactly.
     m = int(mantissa * 2.0**31 + 0.5)
@@ -46,20 +45,10 @@ def quantized_multiplier(real: float) -> tuple[int, int]:
 
 
 def multipliers(real: ArrayLike, channels: int, left: int = 0) -> Multipliers:
-    """Positive real multipliers, one or one a channel, as a Rescale's constants; `left` more bits are shifted in first."""
+    """Positive real multipliers, one or one a channel, as a Rescale's constants; `left` bits are shifted in first."""
     pairs = [quantized_multiplier(float(each)) for each in np.broadcast_to(np.ravel(real), (channels,))]
     m, e = (np.array(column, np.int64) for column in zip(*pairs, strict=True))
     return Multipliers(m, np.maximum(e, 0) + left, np.maximum(-e, 0))
-
-
-def conv_real(x: float, weight: NDArray, out: float) -> NDArray[np.float64]:
-    """Real multipliers of a convolution (or with a weight scale of 1 of a mere rescaling), from its float32 scales."""
-    return np.float64(x) * np.asarray(weight, np.float64) / np.float64(out)
-
-
-def product_real(a: float, b: float, out: float) -> np.float32:
-    """Real multiplier of an elementwise product."""
-    return np.float32(a) * np.float32(b) / np.float32(out)
 
 
 def sum_reals(a: float, b: float, out: float) -> tuple[float, float, float]:

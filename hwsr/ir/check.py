@@ -218,7 +218,9 @@ _INT32 = QType(32, True, 0)
 
 def _infer_rescale(node: Rescale, x: Tensor) -> Tensor:
     _per_channel(node, x, node.multiplier, node.left, node.right)
-    constants = [(int(m), int(up), int(down)) for m, up, down in zip(node.multiplier, node.left, node.right, strict=True)]
+    constants = [
+        (int(m), int(up), int(down)) for m, up, down in zip(node.multiplier, node.left, node.right, strict=True)
+    ]
     if not all(0 <= m <= _INT32.hi and 0 <= up < 32 and 0 <= down < 32 for m, up, down in constants):
         raise HwsrError(f"node '{node.name}': its multipliers are no 31-bit integers, or its shifts not below 32")
     if node.type.bits > 32 or not node.type.lo <= node.lo <= node.zero_point <= node.hi <= node.type.hi:

@@ -269,7 +269,9 @@ class Reader:
         """Raise HwsrError unless a reduction is over the whole frame."""
         axes = self._constant(node.input[1], label) if len(node.input) > 1 else np.array(attributes.get("axes", []))
         if sorted(int(axis) % 4 for axis in axes.flat) != [2, 3] or not attributes.get("keepdims", 1):
-            raise HwsrError(f"node '{label}': only sums and means over height and width that keep their axes are supported")
+            raise HwsrError(
+                f"node '{label}': only sums and means over height and width that keep their axes are supported"
+            )
 
     def _reshape(self, node: onnx.NodeProto, label: str) -> None:
         """The first or the last node of a channel shuffle: (1, g, C/g, H, W), transposed, and back."""

@@ -5,6 +5,7 @@ constants `hwsr.ir.affine` makes of the scales as LiteRT does. Sums and joins ar
 rescaled first. What lies on a power-of-two grid with zero point 0, as the image does, is read as in fixed point.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,11 +18,9 @@ from hwsr.ir import affine
 from hwsr.ir.constants import QuantizedConstant, power_of_two
 from hwsr.ir.graph import (
     Add,
-    ChannelMul,
     ChannelShuffle,
     ChannelSlice,
     Concat,
-    Conv,
     Node,
     Offset,
     PixelShuffle,
@@ -39,7 +38,10 @@ BIAS_BITS = 32
 SCALE_ERROR = 1e-5
 ACCUMULATOR = QType(32, True, 0)
 _MOVES = (PixelShuffle, ChannelShuffle, ChannelSlice, Upsample)
-_FUNCTIONS = {"Sigmoid": lambda x: np.float32(1) / (np.float32(1) + np.exp(-x)), "Tanh": np.tanh}
+_FUNCTIONS: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
+    "Sigmoid": lambda x: np.float32(1) / (np.float32(1) + np.exp(-x)),
+    "Tanh": np.tanh,
+}
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,10 @@ class Waiting:
 
 
 class AffineReader(Reader):
-    """`grids` holds the tensors that are no fixed point, `accumulators` the scales of those that a Quant must follow."""
+    """`grids`: the int8 tensors that are no fixed point; `accumulators`: the scales of what a Quant must follow.
+
+    These scales are as precise as LiteRT computes with them: float64 of a convolution, float32 of a product.
+    """
 
     def __init__(self, graph: onnx.GraphProto) -> None:
         super().__init__(graph)
@@ -106,7 +111,10 @@ class AffineReader(Reader):
                 self._sum(node, label, waiting, grid, qtype)
             case "Mean":
                 (source,) = waiting.sources
-                channels, area = self.tensors[source].channels, int(np.prod(self.frame)) * self.tensors[source].upscale ** 2
+                channels, area = (
+                    self.tensors[source].channels,
+                    int(np.prod(self.frame)) * self.tensors[source].upscale ** 2,
+                )
                 total = self._insert(SpatialSum(self._name(f"{label}/sum"), (self._centred(source),)))
                 constants = affine.mean_multipliers(self._grid(source).scale, grid.scale, channels, area)
                 self._settle(node, _rescaling(self._name(label), total, constants, grid, qtype, waiting.relu), grid)
@@ -185,16 +193,16 @@ class AffineReader(Reader):
 
     def _sum(self, node: onnx.NodeProto, label: str, waiting: Waiting, grid: Grid, qtype: QType) -> None:
         """ADD: both operands on a common grid, finer by ADD_SHIFT bits, then their sum."""
-        scales = [self._grid(source).scale for source in waiting.sources]
-        *reals, real = affine.sum_reals(*scales, grid.scale)
+        a, b = (self._grid(source).scale for source in waiting.sources)
+        *reals, real = affine.sum_reals(a, b, grid.scale)
         if real >= 1:
             raise HwsrError(f"node '{label}': its scale {grid.scale:g} is too fine for a sum in 32 bits")
         operands = []
         for name, source, factor in zip("ab", waiting.sources, reals, strict=True):
             constants = affine.multipliers(factor, self.tensors[source].channels, affine.ADD_SHIFT)
-            common = Grid(2 * max(scales) / 2.0**affine.ADD_SHIFT, 0)
-            shared = self._name(f"{label}/{name}"), self._centred(source)
-            operands.append(self._insert(_rescaling(*shared, constants, common, ACCUMULATOR, relu=False)))
+            common, centred = Grid(2 * max(a, b) / 2.0**affine.ADD_SHIFT, 0), self._centred(source)
+            rescale = _rescaling(self._name(f"{label}/{name}"), centred, constants, common, ACCUMULATOR, relu=False)
+            operands.append(self._insert(rescale))
         total = self._insert(Add(self._name(f"{label}/sum"), tuple(operands)))
         constants = affine.multipliers(real, self.tensors[total].channels)
         self._settle(node, _rescaling(self._name(label), total, constants, grid, qtype, waiting.relu), grid)
@@ -290,9 +298,7 @@ def _target(label: str, to: Quantization) -> tuple[Grid, QType]:
     return grid, replace(qtype, frac=int(power_of_two(label, to.scale).flat[0])) if _is_fixed(grid) else qtype
 
 
-def _rescaling(
-    name: str, source: str, constants: affine.Multipliers, grid: Grid, qtype: QType, relu: bool
-) -> Rescale:
+def _rescaling(name: str, source: str, constants: affine.Multipliers, grid: Grid, qtype: QType, relu: bool) -> Rescale:
     lo = grid.zero_point if relu else qtype.lo
     rows = (constants.multiplier, constants.left, constants.right)
     return Rescale(name, (source,), *rows, grid.zero_point, lo, qtype.hi, qtype, grid.scale)
@@ -301,6 +307,7 @@ def _rescaling(
 def _table(function: str, of: Grid, source: QType, grid: Grid, qtype: QType) -> NDArray[np.int64]:
     """The table of a nonlinearity as LiteRT fills it, in float32: each integer's value, rounded half away from zero."""
     x = np.float32(of.scale) * (np.arange(source.lo, source.hi + 1) - of.zero_point).astype(np.float32)
-    y = _FUNCTIONS[function](x) * np.float32(1 / grid.scale)
+    with np.errstate(over="ignore"):  # an infinite exponential makes a sigmoid of 0, as it should
+        y = _FUNCTIONS[function](x) * np.float32(1 / grid.scale)
     rounded = np.trunc(y + np.copysign(np.float32(0.5), y)).astype(np.int64)
     return np.clip(rounded + grid.zero_point, qtype.lo, qtype.hi)

@@ -18,7 +18,7 @@ _BEYOND = 1 + 2.0**-40
 
 
 def rescale_calls(node: Rescale, x: NDArray, unit: float, reach: int, y: NDArray) -> list[Call]:
-    """What computes rows y (rows, C, W) of `node` from x (rows, C, W), whose integers, x * unit, are at most `reach`."""
+    """What makes rows y (rows, C, W) of `node` from x (rows, C, W), whose integers, x * unit, are at most `reach`."""
     if reach * int(node.multiplier.max()) > _EXACT:
         return [partial(_by_integers, node, x, unit, y)]
     t = np.empty(x.shape, np.float64)
