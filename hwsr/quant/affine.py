@@ -45,18 +45,16 @@ class AffineQuant(nn.Module):
         return (integers - zero_point) * scale, scale, zero_point, self.bit_width()
 
     def fit(self, x: Tensor) -> None:
-        """Set the range to the one of least squared error over the values x, (N,)."""
-        least, most = x.min().clamp_max(0), x.max().clamp_min(0)
-        ranges = [(low * least, high * most) for low in SHARES for high in SHARES]
-        errors = [self._error(x, *each) for each in ranges]
-        low, high = ranges[errors.index(min(errors))]
-        self._error(x, low, high)
-
-    def _error(self, x: Tensor, low: Tensor, high: Tensor) -> float:
-        """Set the range, and return the squared error that it makes of x."""
-        self.low.copy_(low)
-        self.high.copy_(high)
-        return (self(x)[0] - x).square().sum().item()
+        """Set the range to one of least squared error over the values x, (N,): either end in turn, twice."""
+        extremes = [x.min().clamp_max(0), x.max().clamp_min(0)]
+        for parameter, extreme in zip((self.low, self.high), extremes, strict=True):
+            parameter.copy_(extreme)
+        for parameter, extreme in zip((self.high, self.low) * 2, extremes[::-1] * 2, strict=True):
+            errors = []
+            for share in SHARES:
+                parameter.copy_(share * extreme)
+                errors.append((self(x)[0] - x).square().sum().item())
+            parameter.copy_(SHARES[errors.index(min(errors))] * extreme)
 
 
 def _round(x: Tensor) -> Tensor:
