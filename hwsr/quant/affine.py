@@ -1,8 +1,8 @@
 """Affine quantization (Jacob et al. 2017) as LiteRT specifies it for int8: float scales, zero points of activations.
 
 Weights are int8 around zero with a scale a channel, activations int8 with one scale and zero point a tensor, biases
-32-bit integers on the accumulators' grid. In torch all is simulated in floats: rounding differs from the integer
-arithmetic (`hwsr.ir.affine`) by a step here and there.
+32-bit integers on the accumulators' grid. In torch all is simulated in floats, which the integers of `hwsr.ir.affine`
+follow but for a step here and there: they are rounded twice, which moves what lies close to half a step.
 """
 
 import torch
