@@ -1,6 +1,7 @@
 """Affine arithmetic as LiteRT's reference kernels have it: real multipliers as 31-bit integers and shifts.
 
-Scales are float32, as files hold them; a multiplier is what LiteRT's float64 (for products: float32) makes of them.
+Scales are float32, as files hold them; a multiplier is what LiteRT makes of them in float64, or for products and a
+ReLU by itself in float32.
 """
 
 from dataclasses import dataclass

@@ -110,14 +110,7 @@ class AffineReader(Reader):
             case "Add":
                 self._sum(node, label, waiting, grid, qtype)
             case "Mean":
-                (source,) = waiting.sources
-                channels, area = (
-                    self.tensors[source].channels,
-                    int(np.prod(self.frame)) * self.tensors[source].upscale ** 2,
-                )
-                total = self._insert(SpatialSum(self._name(f"{label}/sum"), (self._centred(source),)))
-                constants = affine.mean_multipliers(self._grid(source).scale, grid.scale, channels, area)
-                self._settle(node, _rescaling(self._name(label), total, constants, grid, qtype, waiting.relu), grid)
+                self._mean(node, label, waiting, grid, qtype)
             case "Concat":
                 parts = [self._part(label, source, waiting, grid, qtype) for source in waiting.sources]
                 self._settle(node, Concat(self._name(label), tuple(parts)), grid)
@@ -161,25 +154,31 @@ class AffineReader(Reader):
         return self.quantized[name].values
 
     def _mul(self, node: onnx.NodeProto, label: str) -> None:
-        constant, source = self._constant_operand(node, label)
-        if constant is not None and source in self.grids:
+        if any(name in self.constants for name in node.input):
             raise HwsrError(f"node '{label}': a constant factor has no affine form; quantize into its scale")
         super()._mul(node, label)
-        if constant is None:
-            a, b = (np.float32(self._grid(self._source(name, label)).scale) for name in node.input)
-            self.accumulators[self.alias[node.output[0]]] = np.asarray(a * b)
+        a, b = (np.float32(self._grid(self._source(name, label)).scale) for name in node.input)
+        self.accumulators[self.alias[node.output[0]]] = np.asarray(a * b)
 
     def _add(self, node: onnx.NodeProto, label: str) -> None:
-        constant, source = self._constant_operand(node, label)
-        if constant is not None and source in self.grids:
-            raise HwsrError(f"node '{label}': a constant added has no affine form; quantize into a zero point")
-        sources = () if constant is not None else self._sources(node, label)
-        if any(name in self.grids for name in sources):
+        if not any(name in self.constants for name in node.input):
             if node.op_type == "Sub":
                 raise HwsrError(f"node '{label}': Sub is supported only to take a constant from a tensor")
-            self.waiting[node.output[0]] = Waiting("Add", sources)
-        else:
-            super()._add(node, label)
+            self.waiting[node.output[0]] = Waiting("Add", self._sources(node, label))
+            return
+        for name in node.input:
+            self._add_exactly(name)
+        _, source = self._constant_operand(node, label)
+        if source in self.grids:
+            raise HwsrError(f"node '{label}': a constant added has no affine form; quantize into a zero point")
+        super()._add(node, label)
+
+    def _add_exactly(self, name: str) -> None:
+        """Where `name` is a sum of fixed points that waits (the image's own grid), make it one, as wide as it gets."""
+        waiting = self.waiting.get(name)
+        if waiting and waiting.operation == "Add" and not self.grids.keys() & set(waiting.sources) and not waiting.relu:
+            del self.waiting[name]
+            self._append(Add(self._name(name), waiting.sources), name)
 
     def _concat(self, node: onnx.NodeProto, label: str) -> None:
         if _attributes(node).get("axis") not in (1, -3):
@@ -207,6 +206,14 @@ class AffineReader(Reader):
         constants = affine.multipliers(real, self.tensors[total].channels)
         self._settle(node, _rescaling(self._name(label), total, constants, grid, qtype, waiting.relu), grid)
 
+    def _mean(self, node: onnx.NodeProto, label: str, waiting: Waiting, grid: Grid, qtype: QType) -> None:
+        """MEAN: the sum over the frame, whose rescaling divides."""
+        (source,) = waiting.sources
+        area = int(np.prod(self.frame)) * self.tensors[source].upscale ** 2
+        total = self._insert(SpatialSum(self._name(f"{label}/sum"), (self._centred(source),)))
+        constants = affine.mean_multipliers(self._grid(source).scale, grid.scale, self.tensors[source].channels, area)
+        self._settle(node, _rescaling(self._name(label), total, constants, grid, qtype, waiting.relu), grid)
+
     def _rescale(self, node: onnx.NodeProto, label: str, waiting: Waiting, grid: Grid, qtype: QType) -> None:
         (source,) = waiting.sources
         is_output = node.output[0] == self.graph.output[0].name
@@ -223,8 +230,10 @@ class AffineReader(Reader):
         return self._insert(node)
 
     def _rescaled(self, name: str, source: str, relu: bool, grid: Grid, qtype: QType) -> Rescale:
-        scale = self.accumulators.get(source, np.asarray(self._grid(source).scale))
-        constants = affine.multipliers(scale / scale.dtype.type(grid.scale), self.tensors[source].channels)
+        # LiteRT's QUANTIZE divides in float64, its RELU in float32.
+        own = np.array(self._grid(source).scale, np.float32 if relu else np.float64)
+        scale = self.accumulators.get(source, own)
+        constants = affine.multipliers(scale / np.array(grid.scale, scale.dtype), self.tensors[source].channels)
         return _rescaling(name, self._centred(source), constants, grid, qtype, relu)
 
     def _settle(self, source: onnx.NodeProto, node: Node, grid: Grid) -> None:
