@@ -5,6 +5,9 @@ Weights are int8 around zero with a scale a channel, activations int8 with one s
 follow but for a step here and there: they are rounded twice, which moves what lies close to half a step.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from brevitas.core.bit_width import BitWidthConst
 from brevitas.inject.enum import FloatToIntImplType
@@ -60,6 +63,31 @@ class AffineQuant(nn.Module):
 def _round(x: Tensor) -> Tensor:
     """Nearest integer, straight-through."""
     return x + (x.detach().round() - x.detach())
+
+
+@contextmanager
+def fitted_ranges(network: nn.Module) -> Iterator[None]:
+    """Fit the ranges of a network's affine activations, which are not quantized meanwhile, to what passes them."""
+    samples: dict[AffineQuant, list[Tensor]] = {}
+
+    def observe(module: QuantIdentity, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        flat = value(output).flatten()
+        quantizer = module.act_quant.fused_activation_quant_proxy.tensor_quant
+        samples.setdefault(quantizer, []).append(flat[:: max(len(flat) // SAMPLES, 1)])
+
+    hooks = [
+        module.register_forward_hook(observe)
+        for module in network.modules()
+        if isinstance(module, QuantIdentity | QuantReLU)
+        and isinstance(module.act_quant.fused_activation_quant_proxy.tensor_quant, AffineQuant)
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+    for quantizer, values in samples.items():
+        quantizer.fit(torch.cat(values))
 
 
 class AffineAct(ActQuantSolver):

@@ -7,7 +7,7 @@ from brevitas.core.scaling import ParameterScaling
 from brevitas.nn import QuantConv2d, QuantIdentity, QuantReLU
 from torch import Tensor, nn
 
-from hwsr.quant.affine import SAMPLES, AffineLayers, AffineQuant
+from hwsr.quant.affine import AffineLayers, fitted_ranges
 from hwsr.quant.layers import Int8Layers, TernaryLayers
 from hwsr.spec import ModelSpec, Precision, Spec
 from hwsr.zoo.carn import CARNM
@@ -77,38 +77,30 @@ def _set_quantized(network: nn.Module, weights: bool, activations: bool) -> None
 
 
 def calibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Set every learned activation exponent, or affine range, to the one of least squared error over `batches`.
+    """Set every learned activation exponent to the one of least squared error over `batches`; affine ranges likewise.
 
     Weights are quantized meanwhile, activations are not. Leaves the network quantized.
     """
     errors: dict[nn.Module, Tensor] = {}
-    samples: dict[nn.Module, list[Tensor]] = {}
-    quantizers = {
-        module: module.act_quant.fused_activation_quant_proxy.tensor_quant
+    scalings = {
+        module: getattr(module.act_quant.fused_activation_quant_proxy.tensor_quant, "scaling_impl", None)
         for module in network.modules()
         if isinstance(module, QuantIdentity | QuantReLU)
     }
-    affine = {module: quantizer for module, quantizer in quantizers.items() if isinstance(quantizer, AffineQuant)}
-    scalings = {module: quantizers[module].scaling_impl for module in quantizers.keys() - affine.keys()}
     learned = {module: scaling for module, scaling in scalings.items() if isinstance(scaling, ParameterScaling)}
 
-    def observe(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        if module in affine:
-            flat = value(output).flatten()  # the input, or its ReLU: activations are not quantized
-            samples.setdefault(module, []).append(flat[:: max(len(flat) // SAMPLES, 1)])
-        else:
-            errors[module] = errors.get(module, 0) + exponent_errors(value(inputs[0]), isinstance(module, QuantReLU))
+    def observe(module: nn.Module, inputs: tuple[Tensor, ...], _output: Tensor) -> None:
+        errors[module] = errors.get(module, 0) + exponent_errors(value(inputs[0]), isinstance(module, QuantReLU))
 
     _set_quantized(network, weights=True, activations=False)
-    hooks = [module.register_forward_hook(observe) for module in (*learned, *affine)]
+    hooks = [module.register_forward_hook(observe) for module in learned]
     with torch.no_grad():
-        for batch in batches:
-            network(batch)
+        with fitted_ranges(network):
+            for batch in batches:
+                network(batch)
         for module, scaling in learned.items():
             # The exponent is rounded up in use; half a step below is the middle of what rounds to it.
             scaling.value.fill_(EXPONENTS[int(errors[module].argmin())] - 0.5)
-        for module, quantizer in affine.items():
-            quantizer.fit(torch.cat(samples[module]))
     for hook in hooks:
         hook.remove()
     _set_quantized(network, weights=True, activations=True)
