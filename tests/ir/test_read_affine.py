@@ -172,5 +172,5 @@ def test_damaged_nodes_are_refused_or_run(seed: int) -> None:
         except HwsrError as error:
             assert "\n" not in str(error)
             return
-    image = rng.integers(0, 256, (3, 5, 6))
+    image = rng.integers(graph.input.type.lo, graph.input.type.hi + 1, (3, 5, 6))
     assert run(graph, image).shape[0] == graph.tensors[graph.output.name].channels
