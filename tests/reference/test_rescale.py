@@ -33,7 +33,7 @@ def rescale(name: str, source: str, real: Sequence[float], zero_point: int = 0, 
 )
 @settings(deadline=None)
 def test_rows_of_floats(real: list[float], zero_point: int, bits: int, grid: int, seed: int) -> None:
-    """Below 22 bits in float64, from there on in integers; every second multiplier a power of two."""
+    """Below 23 bits as one product, from there on in parts; every second multiplier a power of two."""
     rng = np.random.default_rng(seed)
     limit = 1 << (bits - 1)
     node = rescale("r", "x", [2.0 ** round(np.log2(each)) if seed % 2 else each for each in real], zero_point)
@@ -46,9 +46,9 @@ def test_rows_of_floats(real: list[float], zero_point: int, bits: int, grid: int
     assert np.array_equal(y.swapaxes(0, 1), naive.evaluate(node, [x.swapaxes(0, 1)], [of]))
 
 
-@pytest.mark.parametrize(("bits", "calls"), [(21, 6), (22, 6), (23, 1)])
-def test_integers_take_over_where_a_float64_ends(bits: int, calls: int) -> None:
-    node = rescale("r", "x", [1 - 2.0**-20])
+@pytest.mark.parametrize(("bits", "calls"), [(21, 6), (22, 6), (23, 10)])
+def test_products_are_split_where_a_float64_ends(bits: int, calls: int) -> None:
+    node = rescale("r", "x", [0.5 - 2.0**-20])
     x = np.zeros((1, 1, 1))
     assert len(rescale_calls(node, x, 1.0, 1 << (bits - 1), np.zeros_like(x))) == calls
 
