@@ -6,6 +6,7 @@ A spec is the paper's name of the network followed by options, each one word:
     blm1-e[rg+u] x3                        Table 2: upscaling by ERUM, units inside it too
     bl x3 n16 g1 b4 noca anchor direct     a small net: 16 features, one group of four blocks
     bl x2 int8                             8-bit fixed point, weights scaled per channel
+    bl x2 int8a                            8-bit integers with any scales and with zero points, as LiteRT has them
     ST-bl x2 r2                            every convolution a ternary SP-conv with r = 2 c_out
 
     option      meaning                                                         default
@@ -19,6 +20,7 @@ A spec is the paper's name of the network followed by options, each one word:
     int8 int8t  8-bit fixed point, weights scaled per channel or per tensor     float
     wNaN accN   fixed point of fewer bits, bits of single layers (NAME=wNaN)
                 and of accumulators: hwsr/bits.py has these words
+    int8a       8-bit affine: any scales, zero points (Jacob et al. 2017)       float
     rN          with ST- only: hidden width of the SP-convs over c_out          r1
 
 A peer is its published name, a scale and a precision; its layers are what its authors published (hwsr/zoo/peers.py):
@@ -36,11 +38,12 @@ from hwsr.errors import HwsrError
 
 
 class Precision(StrEnum):
-    """How a network computes: float, fixed point of 8 or fewer bits, or ternary SP-convs over 8-bit activations."""
+    """How a network computes: float, fixed point of 8 or fewer bits, 8-bit affine, or ternary SP-convs."""
 
     FLOAT = "float"
     INT8 = "int8"
     INT8_PER_TENSOR = "int8t"
+    INT8_AFFINE = "int8a"
     TERNARY = "ternary"
     LOW_BITS = "low bits"
 
@@ -80,6 +83,8 @@ SCALES = (2, 3, 4)
 SP_RATIOS = (1, 2, 4, 6)
 # The published networks, with their image channels: 3 for RGB, 1 for luma alone.
 PEERS = {"srcnn": 1, "fsrcnn": 1, "fsrcnn-s": 1, "espcn": 1, "carn-m": 3, "abpn": 3, "xlsr": 3, "sesr-m5": 1}
+# Those whose layers LiteRT's int8 has no like of, with the layer.
+NOT_AFFINE = {"srcnn": "bicubic interpolation"} | dict.fromkeys(("fsrcnn", "fsrcnn-s", "sesr-m5"), "PReLU")
 
 _NAME = re.compile(r"^(?P<st>ST-)?(?P<unit>[a-z0-9]+)(?P<erum>-e)?(?P<args>\([^)]*\))?(?P<place>\[[a-z+]+\])?$")
 _OPTION = re.compile(r"^(?P<key>[xngbr]|acc)(?P<value>\d+)$")
@@ -154,7 +159,7 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class PeerSpec:
-    """A published network: a name of PEERS, in float or fixed point."""
+    """A published network: a name of PEERS, in float, fixed point or, but for NOT_AFFINE, 8-bit affine."""
 
     name: str
     scale: int = 2
@@ -167,6 +172,8 @@ class PeerSpec:
             raise HwsrError(f"unknown network '{self.name}'; choose one of {', '.join(PEERS)}")
         if self.precision is Precision.TERNARY:
             raise HwsrError(f"'{self.name}' has no ternary form; choose float or int8, or ST-bl for SP-convs")
+        if self.precision is Precision.INT8_AFFINE and self.name in NOT_AFFINE:
+            raise HwsrError(f"'{self.name}' has no affine form of its {NOT_AFFINE[self.name]}; choose float or int8")
         _check_scale(self.scale)
 
     def __str__(self) -> str:
@@ -255,7 +262,7 @@ def _parse_peer(name: str, options: list[str], ternary: bool) -> PeerSpec:
     for word in options:
         option = _parse_option(word, ternary)
         if not option.keys() <= {"scale", "precision", "weights", "activations", "accumulator"}:
-            known = "x2-x4, int8, int8t, wNaN, accN, NAME=wNaN"
+            known = "x2-x4, int8, int8t, int8a, wNaN, accN, NAME=wNaN"
             raise HwsrError(f"'{word}' does not fit {name}, whose layers are as published; it takes {known}")
         fields = _joined(fields, option, word)
     return PeerSpec(name, **_with_bits(fields, layers))  # type: ignore[arg-type]  # each value is built for the field it names
@@ -321,6 +328,7 @@ def _parse_option(word: str, ternary: bool) -> dict[str, object]:
         "luma": {"luma": True},
         "int8": {"precision": Precision.INT8},
         "int8t": {"precision": Precision.INT8_PER_TENSOR},
+        "int8a": {"precision": Precision.INT8_AFFINE},
     }
     widths = parse_widths(word)
     if widths and widths.weights and widths.activations:

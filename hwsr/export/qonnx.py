@@ -17,6 +17,7 @@ from torch import Tensor
 from hwsr import __version__
 from hwsr.errors import HwsrError
 from hwsr.files import atomic_path
+from hwsr.ir.read import AFFINE
 from hwsr.spec import Precision
 from hwsr.train.checkpoint import digest
 from hwsr.zoo.layers import reciprocal
@@ -74,7 +75,8 @@ def export_qonnx(network: Network, path: Path, frame: tuple[int, int] = DEFAULT_
     if network.spec.precision is Precision.FLOAT:
         raise HwsrError(f"'{network.spec}' is a float network; export one with int8, wNaN or ST- in its spec")
     area = frame[0] * frame[1]
-    if network.spec.attention and abs(reciprocal(area) * area - 1) > MEAN_ERROR:
+    affine = network.spec.precision is Precision.INT8_AFFINE
+    if network.spec.attention and not affine and abs(reciprocal(area) * area - 1) > MEAN_ERROR:
         raise HwsrError(
             f"a {frame[1]}x{frame[0]} frame is too large for channel attention, whose mean must be exact in float32; "
             "export tiles of 64x64 or less"
@@ -100,7 +102,8 @@ def _name(model: onnx.ModelProto, network: Network) -> None:
     model.graph.name = network.spec.slug
     model.producer_name, model.producer_version = "hwsr", __version__
     weights = digest({name: tensor.detach() for name, tensor in network.state_dict().items()})
-    onnx.helper.set_model_props(model, {"hwsr.spec": str(network.spec), WEIGHTS: weights})
+    affine = dict([AFFINE] if network.spec.precision is Precision.INT8_AFFINE else [])
+    onnx.helper.set_model_props(model, {"hwsr.spec": str(network.spec), WEIGHTS: weights, **affine})
 
 
 def exported_weights(path: Path) -> str:

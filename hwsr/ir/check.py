@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 
 from hwsr.errors import HwsrError
+from hwsr.ir.affine import rescaled
 from hwsr.ir.graph import (
     Add,
     ChannelMul,
@@ -22,6 +23,7 @@ from hwsr.ir.graph import (
     PixelShuffle,
     QType,
     Requantize,
+    Rescale,
     Scale,
     SpatialSum,
     Table,
@@ -103,6 +105,8 @@ def infer(node: Node, inputs: list[Tensor], frame: tuple[int, int]) -> Tensor:
                 for end in (inputs[0].lo, inputs[0].hi)
             )
             return replace(inputs[0], type=node.type, lo=lo, hi=hi)
+        case Rescale():
+            return _infer_rescale(node, inputs[0])
         case Table():
             if len(node.values) != 1 << inputs[0].type.bits:
                 raise HwsrError(f"node '{node.name}': a table of {1 << inputs[0].type.bits} values is needed")
@@ -206,6 +210,28 @@ def _infer_channel_mul(node: ChannelMul, x: Tensor, attention: Tensor) -> Tensor
         raise HwsrError(f"node '{node.name}': needs a (C, H, W) tensor and a (C, 1, 1) map of as many channels")
     ends = [p * q for p in (x.lo, x.hi) for q in (attention.lo, attention.hi)]
     return _ranged(node, x, ends, x.type.frac + attention.type.frac)
+
+
+# What LiteRT's kernels compute in.
+_INT32 = QType(32, True, 0)
+
+
+def _infer_rescale(node: Rescale, x: Tensor) -> Tensor:
+    _per_channel(node, x, node.multiplier, node.left, node.right)
+    constants = [
+        (int(m), int(up), int(down)) for m, up, down in zip(node.multiplier, node.left, node.right, strict=True)
+    ]
+    if not all(0 <= m <= _INT32.hi and 0 <= up < 32 and 0 <= down < 32 for m, up, down in constants):
+        raise HwsrError(f"node '{node.name}': its multipliers are no 31-bit integers, or its shifts not below 32")
+    if node.type.bits > 32 or not node.type.lo <= node.lo <= node.zero_point <= node.hi <= node.type.hi:
+        limits = f"[{node.lo}, {node.hi}]"
+        raise HwsrError(f"node '{node.name}': zero point {node.zero_point}, {limits} and {node.type} do not fit")
+    up = max(int(node.left.max()), 0)
+    if x.lo << up < _INT32.lo or x.hi << up > _INT32.hi:
+        raise HwsrError(f"node '{node.name}': its accumulator needs more than the 32 bits of affine arithmetic")
+    ends = [rescaled(end, *row) + node.zero_point for row in constants for end in (x.lo, x.hi)]
+    made = [min(max(end, node.lo), node.hi) for end in ends]
+    return replace(x, type=node.type, lo=min(made), hi=max(made))
 
 
 def check_image_network(graph: IntGraph) -> None:

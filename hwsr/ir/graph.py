@@ -1,5 +1,9 @@
 """IntGraph: a network as integers. Every tensor is integers q with a QType; value = q * 2**-frac.
 
+In an affine network (int8 with zero points) the integers that a Rescale makes count steps of its own `scale`, of which
+frac, then 0, tells nothing: value = (q - zero_point) * scale. Zero points are subtracted by Offsets, so that every
+other node stays what it is.
+
 A node makes one tensor, which carries the node's name. The first node is the input, the last the output.
 Build one with `hwsr.ir.check.make_graph`, which proves the range of every tensor.
 """
@@ -108,6 +112,26 @@ class Requantize(Node):
     """saturate(round_half_even(q * 2**(type.frac - frac_in))); to an unsigned type this is ReLU as well."""
 
     type: QType
+
+
+@dataclass(frozen=True, eq=False)
+class Rescale(Node):
+    """Affine requantization of Jacob et al. (2017), with the roundings of LiteRT's reference kernels.
+
+    clamp(zero_point + away(up(q * 2**left[c] * multiplier[c] / 2**31) / 2**right[c]), lo, hi) in channel c, where
+    `up` rounds to the nearest integer with ties upwards, `away` with ties away from zero.
+    multiplier: 31 bits, unsigned; q * 2**left fits 32 bits. [lo, hi] lies within `type`; a ReLU raises lo to the zero
+    point. `scale`: the value of one step of the result.
+    """
+
+    multiplier: IntArray
+    left: IntArray
+    right: IntArray
+    zero_point: int
+    lo: int
+    hi: int
+    type: QType
+    scale: float
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,7 @@
 """Reads a QONNX file into an IntGraph. The file is untrusted: everything is checked, nothing is executed."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ from hwsr.ir.graph import (
     Upsample,
 )
 
+# What a file says of itself where scales may be any number and zero points other than 0.
+AFFINE = ("hwsr.arithmetic", "affine")
 MAX_ACTIVATION_BITS = 16
 MAX_TABLE_BITS = 12
 # What becomes a table.
@@ -53,13 +56,27 @@ def read_qonnx(path: Path) -> IntGraph:
         model = onnx.load_model_from_string(data)
     except DecodeError as error:
         raise HwsrError(f"{path} is not an ONNX file, or only a part of one; export it again") from error
+    from hwsr.ir.read_affine import AffineReader  # here, for it builds on the reader below
+
+    affine = any((prop.key, prop.value) == AFFINE for prop in model.metadata_props)
     try:
-        return _Reader(model.graph).read()
+        return (AffineReader if affine else Reader)(model.graph).read()
     except HwsrError as error:
         raise HwsrError(f"{path}: {error}") from error
 
 
-class _Reader:
+@dataclass(frozen=True, eq=False)
+class Quantization:
+    """What a Quant node rounds to."""
+
+    scale: NDArray
+    zero_point: NDArray
+    bits: int
+    signed: bool
+    narrow: bool
+
+
+class Reader:
     """Walks the ONNX nodes once. `alias` maps an ONNX tensor to the IntGraph tensor that holds its integers."""
 
     def __init__(self, graph: onnx.GraphProto) -> None:
@@ -146,16 +163,21 @@ class _Reader:
             if node.input[0] in table:
                 table[node.output[0]] = table[node.input[0]]  # type: ignore[assignment]  # same table
 
-    def _quant(self, node: onnx.NodeProto, label: str, attributes: dict[str, Any]) -> None:
+    def _quantization(self, node: onnx.NodeProto, label: str, attributes: dict[str, Any]) -> Quantization:
         scale, zero_point, width = (self._constant(name, label) for name in node.input[1:4])
-        if np.any(zero_point != 0):
-            raise HwsrError(f"node '{label}': its zero point is not 0; fixed-point hardware has none")
         if attributes.get("rounding_mode", b"ROUND").upper() != b"ROUND":
             raise HwsrError(f"node '{label}': rounding mode {attributes['rounding_mode']!r}; only ROUND is exact here")
-        bits, signed = int(width.flat[0]), bool(attributes.get("signed", 1))
-        narrow = bool(attributes.get("narrow", 0))
+        bits = int(width.flat[0])
         if width.size != 1 or bits != width.flat[0] or not 1 <= bits <= 32:
             raise HwsrError(f"node '{label}': bit width {width.flat[0]:g} is not a whole number from 1 to 32")
+        signed, narrow = bool(attributes.get("signed", 1)), bool(attributes.get("narrow", 0))
+        return Quantization(scale, zero_point, bits, signed, narrow)
+
+    def _quant(self, node: onnx.NodeProto, label: str, attributes: dict[str, Any]) -> None:
+        to = self._quantization(node, label, attributes)
+        scale, bits, signed, narrow = to.scale, to.bits, to.signed, to.narrow
+        if np.any(to.zero_point != 0):
+            raise HwsrError(f"node '{label}': its zero point is not 0; fixed-point hardware has none")
         if node.input[0] in self.constants:
             values = self.constants[node.input[0]]
             self.quantized[node.output[0]] = quantize_constant(label, values, scale, bits, signed, narrow)
@@ -188,7 +210,7 @@ class _Reader:
             self._emit(node, Requantize(self._name(label), (source,), to))
 
     def _conv(self, node: onnx.NodeProto, label: str, attributes: dict[str, Any]) -> None:
-        source = self._source(node.input[0], label)
+        source = self._factor(node.input[0], label)
         weight = self.quantized.get(node.input[1])
         if weight is None or weight.values.ndim != 4:
             raise HwsrError(f"node '{label}': its weights pass no Quant node; quantize them before export")
@@ -223,7 +245,7 @@ class _Reader:
             factor = self._channel_constant(label, constant, source)
             self._emit(node, Scale(self._name(label), (source,), factor.values, factor.bits, factor.frac))
             return
-        first, second = self._sources(node, label)
+        first, second = (self._factor(name, label) for name in node.input)
         if self.tensors[first].pooled:
             first, second = second, first
         self._emit(node, ChannelMul(self._name(label), (first, second)))
@@ -240,10 +262,16 @@ class _Reader:
         self._emit(node, Offset(self._name(label), (source,), offset.values << (frac - offset.frac), frac))
 
     def _reduce_sum(self, node: onnx.NodeProto, label: str, attributes: dict[str, Any]) -> None:
+        self._check_axes(node, label, attributes)
+        self._emit(node, SpatialSum(self._name(label), (self._source(node.input[0], label),)))
+
+    def _check_axes(self, node: onnx.NodeProto, label: str, attributes: dict[str, Any]) -> None:
+        """Raise HwsrError unless a reduction is over the whole frame."""
         axes = self._constant(node.input[1], label) if len(node.input) > 1 else np.array(attributes.get("axes", []))
         if sorted(int(axis) % 4 for axis in axes.flat) != [2, 3] or not attributes.get("keepdims", 1):
-            raise HwsrError(f"node '{label}': only sums over height and width that keep their axes are supported")
-        self._emit(node, SpatialSum(self._name(label), (self._source(node.input[0], label),)))
+            raise HwsrError(
+                f"node '{label}': only sums and means over height and width that keep their axes are supported"
+            )
 
     def _reshape(self, node: onnx.NodeProto, label: str) -> None:
         """The first or the last node of a channel shuffle: (1, g, C/g, H, W), transposed, and back."""
@@ -305,6 +333,10 @@ class _Reader:
             raise HwsrError(f"node '{label}': reads the image before a Quant node gives it a type")
         raise HwsrError(f"node '{label}': its input '{name}' is a constant, or nothing makes it")
 
+    def _factor(self, name: str, label: str) -> str:
+        """The tensor whose integers stand for the values of `name` in a product."""
+        return self._source(name, label)
+
     def _relu(self, name: str) -> str:
         """A Relu that no Quant follows is exact on its input's grid: the integers from 0 up."""
         source = self.pending[name][1]
@@ -321,9 +353,14 @@ class _Reader:
 
     def _append(self, node: Node, output: str) -> None:
         """Add the node that makes the ONNX tensor `output`."""
+        self._insert(node)
+        self.alias[output] = node.name
+
+    def _insert(self, node: Node) -> str:
+        """Add a node, and return its name."""
         self.tensors[node.name] = infer(node, [self.tensors[name] for name in node.inputs], self.frame)
         self.nodes.append(node)
-        self.alias[output] = node.name
+        return node.name
 
     def _name(self, label: str) -> str:
         """'/body/body.0/first/Conv' -> 'body_0_first_conv', unique."""

@@ -7,6 +7,7 @@ from brevitas.nn import QuantConv2d, QuantIdentity, QuantReLU
 from torch import Tensor, nn
 
 from hwsr.bits import ALL_8
+from hwsr.quant.affine import AffineLayers, fitted_ranges
 from hwsr.quant.bits import activation_bits, activation_layers, apply_bits, scaling
 from hwsr.quant.layers import Int8Layers, TernaryLayers
 from hwsr.spec import ModelSpec, Precision, Spec
@@ -34,6 +35,8 @@ def _layers(spec: Spec) -> Layers:
         return TernaryLayers(spec.sp_ratio)
     if spec.precision is Precision.FLOAT:
         return FloatLayers()
+    if spec.precision is Precision.INT8_AFFINE:
+        return AffineLayers()
     return Int8Layers(per_channel=spec.precision is not Precision.INT8_PER_TENSOR)
 
 
@@ -79,7 +82,7 @@ def _set_quantized(network: nn.Module, weights: bool, activations: bool) -> None
 def calibrate(network: nn.Module, batches: Iterable[Tensor], layers: Container[str] | None = None) -> None:
     """Set every learned activation exponent to the one of least squared error over `batches`; or those of `layers`.
 
-    Weights are quantized meanwhile, activations are not. Leaves the network quantized.
+    Affine ranges are fitted likewise. Weights are quantized meanwhile, activations are not. Leaves it quantized.
     """
     errors: dict[nn.Module, Tensor] = {}
     learned = {
@@ -95,8 +98,9 @@ def calibrate(network: nn.Module, batches: Iterable[Tensor], layers: Container[s
     _set_quantized(network, weights=True, activations=False)
     hooks = [module.register_forward_hook(observe) for module in learned]
     with torch.no_grad():
-        for batch in batches:
-            network(batch)
+        with fitted_ranges(network):
+            for batch in batches:
+                network(batch)
         for module, threshold in learned.items():
             # The exponent is rounded up in use; half a step below is the middle of what rounds to it.
             threshold.value.fill_(EXPONENTS[int(errors[module].argmin())] - 0.5)

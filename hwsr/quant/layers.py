@@ -68,6 +68,9 @@ class Int8Layers:
     def requantize(self) -> nn.Module:
         return QuantIdentity(act_quant=Int8Act, return_quant_tensor=True)
 
+    def operand(self) -> nn.Module:
+        return nn.Identity()
+
     def mean(self) -> nn.Module:
         return GlobalMean()
 

@@ -24,6 +24,7 @@ from hwsr.ir.graph import (
     PixelShuffle,
     QType,
     Requantize,
+    Rescale,
     Scale,
     SpatialSum,
     Table,
@@ -50,6 +51,8 @@ def evaluate(node: Node, inputs: Sequence[IntArray], of: Sequence[Tensor]) -> In
             return inputs[0] * inputs[1]
         case Requantize():
             return requantize(inputs[0], of[0].type.frac, node.type)
+        case Rescale():
+            return rescale(inputs[0], node)
         case Table():
             return table(inputs[0], of[0].type.lo, node.values)
         case SpatialSum():
@@ -149,6 +152,15 @@ def requantize(x: IntArray, frac: int, to: QType) -> IntArray:
         # Saturating first keeps the left shift within 64 bits.
         x = np.clip(x, to.lo >> -shift, -(-to.hi >> -shift)) << -shift
     return np.clip(x, to.lo, to.hi)
+
+
+def rescale(x: IntArray, node: Rescale) -> IntArray:
+    """Multiply by each channel's multiplier, round twice, add the zero point, saturate; x (C, H, W)."""
+    multiplier, left, right = (row[:, None, None] for row in (node.multiplier, node.left, node.right))
+    high = ((x << left) * multiplier + (1 << 30)) >> 31
+    # Half a step, less one below zero, so that ties go away from it; nothing where nothing is shifted out.
+    half = (1 << right >> 1) - ((high < 0) & (right > 0))
+    return np.clip(((high + half) >> right) + node.zero_point, node.lo, node.hi)
 
 
 def table(x: IntArray, lo: int, values: IntArray) -> IntArray:

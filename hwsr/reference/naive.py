@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 
 from hwsr.errors import HwsrError
+from hwsr.ir.affine import rescaled
 from hwsr.ir.graph import (
     Add,
     ChannelMul,
@@ -19,6 +20,7 @@ from hwsr.ir.graph import (
     PixelShuffle,
     QType,
     Requantize,
+    Rescale,
     Scale,
     SpatialSum,
     Table,
@@ -75,6 +77,9 @@ def _value(node: Node, inputs: Sequence[IntArray], of: Sequence[Tensor], c: int,
             return int(first[c, y, x]) * int(inputs[1][c, 0, 0])
         case Requantize():
             return requantized(int(first[c, y, x]), frac, node.type)
+        case Rescale():
+            q = rescaled(int(first[c, y, x]), *(int(row[c]) for row in (node.multiplier, node.left, node.right)))
+            return min(max(q + node.zero_point, node.lo), node.hi)
         case Table():
             return int(node.values[int(first[c, y, x]) - of[0].type.lo])
         case SpatialSum():

@@ -22,6 +22,7 @@ from hwsr.ir.graph import (
     Offset,
     PixelShuffle,
     Requantize,
+    Rescale,
     Scale,
     Table,
     Tensor,
@@ -62,7 +63,7 @@ class Plan:
 
 def make_plan(graph: IntGraph) -> Plan | None:
     """The plan of a graph; None where some number may not fit a float64, so that only integers are exact."""
-    graph = _merge_scales(graph)
+    graph = _merge_zero_points(_merge_scales(graph))
     spread = _spread(graph)
     grids = _grids(graph)
     lags = _lags(graph)
@@ -165,6 +166,23 @@ def _scaled(conv: Conv, scale: Scale) -> Conv:
     )
 
 
+def _merge_zero_points(graph: IntGraph) -> IntGraph:
+    """Leave zero points out of what is rescaled where its only reader subtracts them."""
+    nodes: dict[str, Node] = {}
+    consumers = dict(graph.consumers)
+    for node in graph.nodes:
+        rescale = nodes[node.inputs[0]] if isinstance(node, Offset) else None
+        if isinstance(node, Offset) and isinstance(rescale, Rescale) and len(consumers[rescale.name]) == 1:
+            same_grid = node.offset_frac == rescale.type.frac
+            if same_grid and set(node.offset) == {-rescale.zero_point}:
+                del nodes[rescale.name]
+                zero, (source,) = rescale.zero_point, rescale.inputs
+                node = replace(rescale, name=node.name, zero_point=0, lo=rescale.lo - zero, hi=rescale.hi - zero)
+                consumers[source] = tuple(node if reader is rescale else reader for reader in consumers[source])
+        nodes[node.name] = node
+    return replace(graph, nodes=tuple(nodes.values()), consumers=consumers)
+
+
 def _grids(graph: IntGraph) -> dict[str, int]:
     """The grid that each tensor is stored on: where it can, the one that its requantization rounds on."""
     wanted: dict[str, int] = {}
@@ -181,7 +199,7 @@ def _grids(graph: IntGraph) -> dict[str, int]:
     for node in graph.nodes:
         of = [grids[name] for name in node.inputs]
         match node:
-            case Input() | Requantize() | Table():
+            case Input() | Requantize() | Rescale() | Table():
                 grids[node.name] = graph.tensors[node.name].type.frac
             case Conv() | Scale() | Concat():
                 grids[node.name] = wanted[node.name]

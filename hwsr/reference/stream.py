@@ -30,12 +30,14 @@ from hwsr.ir.graph import (
     Offset,
     PixelShuffle,
     Requantize,
+    Rescale,
     Scale,
     SpatialSum,
     Table,
     Upsample,
 )
 from hwsr.reference.plan import UPSCALING, Plan
+from hwsr.reference.rescale import rescale_calls
 
 # What one step's rows of the widest tensor fill, in bytes: a part of a core's second-level cache.
 STEP_BYTES = 3 << 16
@@ -224,6 +226,8 @@ def _pointwise(buffers: Buffers, node: Node, inputs: list[NDArray], y: NDArray) 
             return [partial(np.sum, buffers.inner(x), axis=(0, 2), keepdims=True, dtype=y.dtype, out=buffers.inner(y))]
         case Table():
             return [partial(_look_up, x, 2.0 ** (of.type.frac - given), of.type.lo, node.values.astype(y.dtype), y)]
+        case Rescale():
+            return rescale_calls(node, x, 2.0 ** (of.type.frac - given), max(abs(of.lo), abs(of.hi)), y)
         case Requantize():
             calls: list[Call] = []
             if given != grid:

@@ -105,6 +105,7 @@ _STAGES: dict[Precision, dict[Mode, tuple[float, float]]] = {
     Precision.FLOAT: {Mode.FLOAT: (1.0, 1.0)},
     Precision.INT8: _INT8,
     Precision.INT8_PER_TENSOR: _INT8,
+    Precision.INT8_AFFINE: _INT8,
     Precision.TERNARY: {Mode.FLOAT: (0.35, 1.0), Mode.QUANTIZED: (0.5, 1.0), Mode.FROZEN: (0.15, 0.5)},
     Precision.LOW_BITS: {Mode.FLOAT: (0.5, 1.0), Mode.QUANTIZED: (0.5, 0.5)},
 }
@@ -138,6 +139,7 @@ _SOURCE_EPOCHS = {
     Precision.FLOAT: {Mode.FLOAT: 300},
     Precision.INT8: _SOURCE_INT8,
     Precision.INT8_PER_TENSOR: _SOURCE_INT8,
+    Precision.INT8_AFFINE: _SOURCE_INT8,
     Precision.TERNARY: {Mode.FLOAT: 105, Mode.QUANTIZED: 150, Mode.FROZEN: 45},
     Precision.LOW_BITS: _SOURCE_INT8,
 }

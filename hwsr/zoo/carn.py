@@ -19,10 +19,10 @@ class EfficientResidualBlock(nn.Module):
         super().__init__()
         grouped = [(layers.conv(WIDTH, WIDTH, groups=GROUPS), layers.relu()) for _ in range(2)]
         self.body = nn.Sequential(*[layer for pair in grouped for layer in pair], layers.conv(WIDTH, WIDTH, 1))
-        self.act = layers.relu()
+        self.operand, self.act = layers.operand(), layers.relu()
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.act(self.body(x) + value(x))
+        y: Tensor = self.act(value(self.operand(self.body(x))) + value(x))
         return y
 
 

@@ -15,12 +15,13 @@ class RecursiveBlock(nn.Module):
         super().__init__()
         self.depth = depth
         self.first, self.act = make_unit(layers, unit, n), layers.relu()
-        self.second, self.grid = make_unit(layers, unit, n), layers.requantize()
+        self.second = make_unit(layers, unit, n)
+        self.operand, self.grid = layers.operand(), layers.requantize()
 
     def forward(self, x: Tensor) -> list[Tensor]:
         outputs = []
         for _ in range(self.depth):
-            x = self.grid(self.second(self.act(self.first(x))) + value(x))
+            x = self.grid(value(self.operand(self.second(self.act(self.first(x))))) + value(x))
             outputs.append(x)
         return outputs
 

@@ -41,6 +41,9 @@ class Layers(Protocol):
     def requantize(self) -> nn.Module:
         """Accumulators -> grid."""
 
+    def operand(self) -> nn.Module:
+        """What is to be added or shuffled, as this arithmetic can: accumulators as they are, or on a grid."""
+
     def mean(self) -> nn.Module:
         """Mean over the frame: (N, C, H, W) grid -> (N, C, 1, 1) accumulators."""
 
@@ -90,6 +93,9 @@ class FloatLayers:
         return nn.ReLU()
 
     def requantize(self) -> nn.Module:
+        return nn.Identity()
+
+    def operand(self) -> nn.Module:
         return nn.Identity()
 
     def mean(self) -> nn.Module:

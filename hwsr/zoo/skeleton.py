@@ -35,11 +35,11 @@ class ResidualBlock(nn.Module):
         self.first, self.act = make_unit(layers, unit, n), layers.relu()
         self.second = make_unit(layers, unit, n)
         self.attention = ChannelAttention(layers, n) if attention else nn.Identity()
-        self.grid = layers.requantize()
+        self.operand, self.grid = layers.operand(), layers.requantize()
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.attention(self.second(self.act(self.first(x))))
-        return self.grid(y + value(x))
+        return self.grid(value(self.operand(y)) + value(x))
 
 
 class Skip(nn.Module):
@@ -47,10 +47,11 @@ class Skip(nn.Module):
 
     def __init__(self, layers: Layers, body: nn.Sequential, close: nn.Module) -> None:
         super().__init__()
-        self.body, self.close, self.grid = body, close, layers.requantize()
+        self.body, self.close = body, close
+        self.operand, self.grid = layers.operand(), layers.requantize()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.grid(self.close(self.body(x)) + value(x))
+        return self.grid(value(self.operand(self.close(self.body(x)))) + value(x))
 
 
 def make_body(layers: Layers, spec: ModelSpec) -> nn.Module:

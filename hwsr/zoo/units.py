@@ -42,11 +42,11 @@ class Bottleneck(nn.Module):
         super().__init__()
         self.reduce, self.reduce_act = layers.conv(n, hidden, 1, bias=False), layers.relu()
         self.middle, self.middle_act = layers.conv(hidden, hidden, groups=groups, bias=False), layers.relu()
-        self.expand = layers.conv(hidden, n, 1)
+        self.expand, self.operand = layers.conv(hidden, n, 1), layers.operand()
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.middle_act(self.middle(self.reduce_act(self.reduce(x))))
-        return self.expand(y) + value(x)
+        return value(self.operand(self.expand(y))) + value(x)
 
 
 class MobileNetV1(nn.Module):
@@ -68,11 +68,11 @@ class MobileNetV2(nn.Module):
         super().__init__()
         self.expand, self.expand_act = layers.conv(n, hidden, 1, bias=False), layers.relu()
         self.depthwise, self.depthwise_act = layers.conv(hidden, hidden, groups=hidden, bias=False), layers.relu()
-        self.project = layers.conv(hidden, n, 1)
+        self.project, self.operand = layers.conv(hidden, n, 1), layers.operand()
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.depthwise_act(self.depthwise(self.expand_act(self.expand(x))))
-        return self.project(y) + value(x)
+        return value(self.operand(self.project(y))) + value(x)
 
 
 class EffNet(nn.Module):
@@ -98,11 +98,11 @@ class ShuffleNetV1(nn.Module):
         self.reduce, self.act = layers.conv(n, hidden, 1, groups=groups, bias=False), layers.relu()
         self.shuffle = ChannelShuffle(groups)
         self.depthwise, self.grid = layers.conv(hidden, hidden, groups=hidden, bias=False), layers.requantize()
-        self.expand = layers.conv(hidden, n, 1, groups=groups)
+        self.expand, self.operand = layers.conv(hidden, n, 1, groups=groups), layers.operand()
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.shuffle(self.act(self.reduce(x)))
-        return self.expand(self.grid(self.depthwise(y))) + value(x)
+        return value(self.operand(self.expand(self.grid(self.depthwise(y))))) + value(x)
 
 
 class ShuffleNetV2(nn.Module):
@@ -114,12 +114,12 @@ class ShuffleNetV2(nn.Module):
         self.first, self.first_act = layers.conv(half, half, 1, bias=False), layers.relu()
         self.depthwise, self.grid = layers.conv(half, half, groups=half, bias=False), layers.requantize()
         self.last, self.last_act = layers.conv(half, half, 1), layers.relu()
-        self.shuffle = ChannelShuffle(2)
+        self.operand, self.shuffle = layers.operand(), ChannelShuffle(2)
 
     def forward(self, x: Tensor) -> Tensor:
         kept, y = value(x)[:, : self.kept], value(x)[:, self.kept :]
         y = self.last_act(self.last(self.grid(self.depthwise(self.first_act(self.first(y))))))
-        return self.shuffle(torch.cat((kept, value(y)), 1))
+        return self.shuffle(value(self.operand(torch.cat((kept, value(y)), 1))))
 
 
 class ClcNet(nn.Module):

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsr.errors import HwsrError
+from hwsr.ir.affine import multipliers
 from hwsr.ir.graph import (
     Add,
     ChannelMul,
@@ -22,6 +23,7 @@ from hwsr.ir.graph import (
     PixelShuffle,
     QType,
     Requantize,
+    Rescale,
     Scale,
     SpatialSum,
     Table,
@@ -119,6 +121,24 @@ def test_every_other_node_equals_its_definition(data: st.DataObject, seed: int) 
         made = kernels.evaluate(node, inputs, known)
         assert made.dtype == np.int64
         assert np.array_equal(made, naive.evaluate(node, inputs, known)), node
+
+
+@given(
+    st.lists(st.floats(2.0**-33, 2.0**8), min_size=1, max_size=4),
+    st.integers(0, 20),
+    st.integers(-128, 127),
+    st.sampled_from([2**9, 2**20, 2**31]),
+    st.integers(0, 2**32 - 1),
+)
+def test_rescale(real: list[float], left: int, zero_point: int, limit: int, seed: int) -> None:
+    """Shifted left as far as 32 bits go; every second multiplier a power of two, so that ties come up."""
+    rng = np.random.default_rng(seed)
+    made = multipliers([2.0 ** round(np.log2(each)) if seed % 2 else each for each in real], len(real), left)
+    limit = min(limit, 2**31 >> int(made.left.max()))
+    node = Rescale("r", ("x",), made.multiplier, made.left, made.right, zero_point, -128, 127, QType(8, True, 0), 1.0)
+    x = rng.integers(-limit, limit, (len(real), 3, 4))
+    of = [Tensor(QType(32, True, 0), -limit, limit - 1, len(x))]
+    assert np.array_equal(kernels.evaluate(node, [x], of), naive.evaluate(node, [x], of))
 
 
 def test_a_node_without_a_kernel_is_named() -> None:
