@@ -1,4 +1,4 @@
-"""Post-training quantization: a trained float network to fixed point, from a few images, without a gradient.
+"""Post-training quantization: a trained float network to integers, from a few images, without a gradient.
 
 Ranges of activations are set one by one to the least squared error of each tensor, then moved by a factor of two
 wherever the network's own output gains. Then the mean error that each convolution makes in each channel goes into
@@ -23,15 +23,15 @@ Progress = Callable[[Sequence[Any]], Iterable[Any]]
 
 
 def quantize(network: Network, spec: Spec, batches: Sequence[Tensor], progress: Progress = iter) -> Network:
-    """The fixed-point network `spec` with the weights of `network`, the same in float; in eval mode.
+    """The 8-bit or narrower network `spec` with the weights of `network`, the same in float; in eval mode.
 
     batches: images (N, C, H, W) as the network takes them; a few dozen patches suffice. Raises HwsrError where
-    `network` is not float, and where `spec` is another network or no fixed-point one.
+    `network` is not float, and where `spec` is another network, float or ternary.
     """
     if network.spec.precision is not Precision.FLOAT:
         raise HwsrError(f"'{network.spec}' is quantized already; give the float model that it came from")
     if spec.precision in (Precision.FLOAT, Precision.TERNARY) or in_float(spec) != network.spec:
-        raise HwsrError(f"'{network.spec}' cannot become '{spec}' without training; give int8, int8t or wNaN")
+        raise HwsrError(f"'{network.spec}' cannot become '{spec}' without training; give int8, int8t, int8a or wNaN")
     made = build(spec)
     made.load_state_dict(made.state_dict() | network.state_dict())
     with torch.no_grad():
