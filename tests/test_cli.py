@@ -14,7 +14,7 @@ from hwsr.cli.app import parse_size
 from hwsr.data.images import read_image, write_png
 from hwsr.errors import HwsrError
 from hwsr.hls.project import load_project
-from tests.hls.hls_graphs import damaged, weights_of
+from tests.hls.hls_graphs import damaged
 
 SPEC = "ST-bl x2 n4 g0 b1 noca anchor direct r1"
 
@@ -85,7 +85,7 @@ def test_a_mismatch_is_shown_with_its_layer_and_ends_with_code_1(
 ) -> None:
     found = load_project(project)
     layer = [layer.name for layer in found.manifest.layers if layer.traced and layer.kind.endswith("Conv2D")][-1]
-    damaged(found, tmp_path / "broken", weights_of(found, layer))
+    damaged(found, tmp_path / "broken", layer)
     words = ["csim", tmp_path / "broken", "-m", model, "--image", photo, "--json"]
     assert hwsr(monkeypatch, *words, tmp_path / "csim.json") == 1
     shown = capsys.readouterr().out
