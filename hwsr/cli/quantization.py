@@ -15,7 +15,9 @@ from hwsr.cli.app import DataOption, JsonOption, ModelFolder, app, console, writ
 def quantize_command(
     model: Annotated[Path, typer.Argument(help="folder of a trained float model")],
     out: Annotated[Path, typer.Option(help="folder for weights and card")],
-    to: Annotated[str, typer.Option(help="words of a spec: int8, int8t, int8a, 'w4a4 body.0=w8', 'int8 acc16'")] = "int8",
+    to: Annotated[
+        str, typer.Option(help="words of a spec: int8, int8t, int8a, 'w4a4 body.0=w8', 'int8 acc16'")
+    ] = "int8",
     data: DataOption = None,
     seed: Annotated[int, typer.Option(min=0, help="decides which patches are looked at")] = 0,
     json: JsonOption = None,
