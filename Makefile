@@ -15,12 +15,15 @@ FRAME ?= 48x48
 BACKEND ?= Vitis
 DEVICE ?= kv260
 CLOCK ?= 200
+# Clocks that an input pixel may take; empty: scale^2.
+REUSE ?=
 
 slug = $(shell printf '%s' '$(1)' | tr 'A-Z' 'a-z' | tr -cs 'a-z0-9' '_' | sed 's/^_//; s/_$$//')
 NAME ?= $(call slug,$(NET))
 RUN := runs/$(NAME)
 PROJECT := hls_projects/$(NAME)_$(call slug,$(BACKEND))
 TRAIN_OPTIONS = --steps $(STEPS) $(if $(DATA),--data "$(DATA)") $(if $(RESUME),--resume)
+FOLDED = $(if $(REUSE),--reuse-factor $(REUSE))
 # What needs a model goes on with a training that was interrupted.
 STARTED = $(if $(RESUME),,$(if $(wildcard $(RUN)/checkpoint.safetensors),--resume))
 
@@ -54,13 +57,13 @@ export: $(RUN)/model.safetensors
 	$(HWSR) export "$(RUN)" --frame $(FRAME)
 
 hls: export
-	$(HWSR) hls "$(RUN)" --out "$(PROJECT)" --backend $(BACKEND) --device $(DEVICE) --clock $(CLOCK)
+	$(HWSR) hls "$(RUN)" --out "$(PROJECT)" --backend $(BACKEND) --device $(DEVICE) --clock $(CLOCK) $(FOLDED)
 
 csim: hls
 	$(HWSR) csim "$(PROJECT)" -m "$(RUN)" $(foreach image,$(IMAGES),--image "$(image)") --json "$(RUN)/csim.json"
 
 estimate: export
-	$(HWSR) estimate "$(RUN)" --device $(DEVICE) --clock $(CLOCK) --backend $(BACKEND) --json "$(RUN)/estimate.json"
+	$(HWSR) estimate "$(RUN)" --device $(DEVICE) --clock $(CLOCK) $(FOLDED) --backend $(BACKEND) --json "$(RUN)/estimate.json"
 
 # The whole way, on the photographs that the scikit-image and scikit-learn wheels carry.
 run: setup

@@ -1,7 +1,8 @@
 """The engines that upscale a whole image with a trained model: torch, the integer reference, csim.
 
 A model is a folder that `hwsr train` and `hwsr export` filled: model.safetensors and model.onnx. Every engine cuts
-an image into the same tiles where the network needs tiles, so quantized networks give the same bits in all three.
+an image into the same tiles where the network needs tiles, so fixed-point and ternary networks give the same bits in
+all three.
 """
 
 from collections.abc import Callable

@@ -13,7 +13,7 @@ from hwsr.data.patches import PatchSampler
 from hwsr.errors import HwsrError
 from hwsr.files import writable_folder
 from hwsr.quant.ptq import Progress, quantize
-from hwsr.spec import Spec, parse_spec
+from hwsr.spec import Precision, Spec, parse_spec
 from hwsr.train.checkpoint import Card, Score, load_network, load_tensors, model_file, save_model
 from hwsr.train.validation import validate
 
@@ -30,6 +30,8 @@ def quantize_model(model: Path, words: str, out: Path, data: Path | None, seed: 
     if model.resolve() == out.resolve():
         raise HwsrError(f"{out} holds the float model; choose another output folder")
     float_card = load_tensors(model_file(model))[1]
+    if parse_spec(float_card.spec).precision is not Precision.FLOAT:
+        raise HwsrError(f"{model}: '{float_card.spec}' is quantized already; give the float model that it came from")
     spec = parse_spec(f"{float_card.spec} {words}")
     writable_folder(out)
     network = quantize(load_network(model), spec, patches(spec, data, seed), progress)

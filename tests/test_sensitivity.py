@@ -130,6 +130,8 @@ def test_bad_input_is_named(
     refused(capsys, monkeypatch, ["quantize", plain, "--out", out, "--to", "noca"], "says again")
     refused(capsys, monkeypatch, ["quantize", plain, "--out", out, "--to", "int8 tail=w4"], "no layer of this name")
     refused(capsys, monkeypatch, ["quantize", plain, "--out", plain], "holds the float model")
+    quantize_model(plain, "int8", tmp_path / "int8", None, seed=0)
+    refused(capsys, monkeypatch, ["quantize", tmp_path / "int8", "--out", out], "is quantized already; give the float")
     refused(capsys, monkeypatch, ["quantize", tmp_path / "absent", "--out", out], "no such file")
     refused(capsys, monkeypatch, ["sensitivity", plain, "--weights", 1], "2 to 8 bits")
     refused(capsys, monkeypatch, ["accumulators", plain], "export the model first")

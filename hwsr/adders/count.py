@@ -84,16 +84,15 @@ def total(costs: Sequence[LayerCost]) -> LayerCost:
 def render(costs: Sequence[LayerCost]) -> Table:
     """The layers and the whole network as a table."""
     table = Table(title="operations a pixel of the input image; shared: by adders alone")
-    table.add_column("layer", no_wrap=True)
-    table.add_column("convolutions")
+    table.add_column("layer", overflow="fold", min_width=10)
     for header in ("zeros", "mult.", "add.", "shared sums", "factors", "bits", "depth"):
-        table.add_column(header, justify="right")
+        table.add_column(header, justify="right", no_wrap=not header.startswith("shared"))
     for each in (*costs, total(costs)):
         depth = max(each.sums.depth, each.factors.depth)
         operations = (each.multiplications, each.additions, each.sums.adders, each.factors.adders, _bits(each), depth)
         zeros = f"{each.zeros / each.weights:.0%}" if each.weights else ""
         cells = (zeros, *(f"{number:,}" for number in operations))
-        table.add_row(each.name, each.shape, *cells, end_section=each is costs[-1])
+        table.add_row(f"{each.name} {each.shape}".rstrip(), *cells, end_section=each is costs[-1])
     return table
 
 

@@ -1,5 +1,6 @@
 """An estimate as plain JSON values and as tables for a terminal."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -76,37 +77,52 @@ def _counted(counts: Counts, pixels: int) -> dict[str, Any]:
 
 
 def render(estimate: Estimate) -> Group:
-    """Stages, device and frame rate, for `rich` to print."""
-    return Group(_stages(estimate), _device(estimate), _rate(estimate))
+    """Work and hardware of every stage, device and frame rate, for `rich` to print: 80 columns hold every figure."""
+    return Group(_work(estimate), _hardware(estimate), _device(estimate), _rate(estimate))
 
 
-def _stages(estimate: Estimate) -> Table:
-    height, width = estimate.frame
-    table = Table(
-        title=f"Stages for a {width}x{height} frame ({NOTE})",
-        caption="operations are per input pixel, memories in kbit",
-        box=SIMPLE,
-        padding=(0, 0),
-    )
+def _stages(title: str, headings: Sequence[str], caption: str | None = None) -> Table:
+    """A table of a row a stage: names fold, figures stay whole."""
+    table = Table(title=f"{title} ({NOTE})", caption=caption, box=SIMPLE, padding=(0, 0))
     table.add_column("stage", overflow="fold", min_width=10)
-    headings = ("PExSIMD", "RF", "MACs", "adds", "mults", "weights", "lines", "FIFOs", "cycles", "LUT", "DSP", "BRAM18")
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
-    for layer in estimate.layers:
-        style = "bold" if layer is estimate.bottleneck else None
-        folding = f"{layer.pe}x{layer.simd}" if layer.pe else ""
-        cells = _cells(layer.counts, layer.resources, layer.cycles, height * width)
-        table.add_row(layer.name, folding, str(layer.reuse_factor), *cells, style=style)
-    table.add_section()
-    cells = _cells(estimate.counts, estimate.resources, estimate.bottleneck.cycles, height * width)
-    table.add_row("all", "", "", *cells)
     return table
 
 
-def _cells(counts: Counts, taken: Resources, cycles: int, pixels: int) -> list[str]:
+def _work(estimate: Estimate) -> Table:
+    height, width = estimate.frame
+    headings = ("MACs", "adds", "mults", "weights", "lines", "FIFOs")
+    caption = "operations are per input pixel, memories in kbit"
+    table = _stages(f"Work of a {width}x{height} frame", headings, caption)
+    for layer in estimate.layers:
+        table.add_row(layer.name, *_counts(layer.counts, height * width))
+    table.add_section()
+    table.add_row("all", *_counts(estimate.counts, height * width))
+    return table
+
+
+def _counts(counts: Counts, pixels: int) -> list[str]:
     operations = [f"{getattr(counts, name) / pixels:,.1f}" for name in OPERATIONS]
-    memories = [f"{bits / 1000:,.1f}" for bits in (counts.weight_bits, counts.line_buffer_bits, counts.fifo_bits)]
-    return [*operations, *memories, *(f"{n:,}" for n in (cycles, taken.lut, taken.dsp, taken.bram18))]
+    return operations + [
+        f"{bits / 1000:,.1f}" for bits in (counts.weight_bits, counts.line_buffer_bits, counts.fifo_bits)
+    ]
+
+
+def _hardware(estimate: Estimate) -> Table:
+    table = _stages("Hardware", ("PExSIMD", "RF", "cycles", "LUT", "DSP", "BRAM18"))
+    for layer in estimate.layers:
+        style = "bold" if layer is estimate.bottleneck else None
+        folding = f"{layer.pe}x{layer.simd}" if layer.pe else ""
+        cells = _amounts(layer.cycles, layer.resources)
+        table.add_row(layer.name, folding, str(layer.reuse_factor), *cells, style=style)
+    table.add_section()
+    table.add_row("all", "", "", *_amounts(estimate.bottleneck.cycles, estimate.resources))
+    return table
+
+
+def _amounts(cycles: int, taken: Resources) -> list[str]:
+    return [f"{n:,}" for n in (cycles, taken.lut, taken.dsp, taken.bram18)]
 
 
 def _device(estimate: Estimate) -> Table:
@@ -136,5 +152,6 @@ def _rate(estimate: Estimate) -> Text:
     if estimate.passes > 1:
         lines.append(f"a frame waits {estimate.passes} frame times for the one before, behind as many spatial sums")
     short = ", ".join(f"{missing:,} {name}" for name, missing in estimate.overflow.items())
-    lines.append(f"does not fit: short of {short}" if short else "fits, by these estimates")
+    remedy = "raise --reuse-factor, or choose a larger --device"
+    lines.append(f"does not fit: short of {short}; {remedy}" if short else "fits, by these estimates")
     return Text("\n".join(lines))

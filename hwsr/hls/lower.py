@@ -126,7 +126,10 @@ class _Lowering:
             case Concat():
                 self._concat(node)
             case _:
-                raise HwsrError(f"node '{node.name}': the HLS backend has no kernel for {type(node).__name__}")
+                kernel = f"the HLS backend has no kernel for {type(node).__name__}"
+                raise HwsrError(
+                    f"node '{node.name}': {kernel}; int8a runs in the reference alone, take int8 for hardware"
+                )
 
     def _shape(self, name: str) -> tuple[int, int, int]:
         channels, height, width = self.graph.shape(name, *self.graph.frame)

@@ -233,7 +233,11 @@ class AffineReader(Reader):
         # LiteRT's QUANTIZE divides in float64, its RELU in float32.
         own = np.array(self._grid(source).scale, np.float32 if relu else np.float64)
         scale = self.accumulators.get(source, own)
-        constants = affine.multipliers(scale / np.array(grid.scale, scale.dtype), self.tensors[source].channels)
+        with np.errstate(over="ignore"):  # what is infinite is refused by name below
+            real = scale / np.array(grid.scale, scale.dtype)
+        if not np.isfinite(real).all():
+            raise HwsrError(f"node '{name}': its scale lies too far from that of '{source}'; quantize the network anew")
+        constants = affine.multipliers(real, self.tensors[source].channels)
         return _rescaling(name, self._centred(source), constants, grid, qtype, relu)
 
     def _settle(self, source: onnx.NodeProto, node: Node, grid: Grid) -> None:

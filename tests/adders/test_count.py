@@ -96,10 +96,10 @@ def test_progress_sees_every_layer_and_figures_are_those_of_the_table(
     assert figures["total"]["adder_bits"] == sum(each["adder_bits"] for each in figures["layers"])
     assert figures["layers"][-1]["adder_bits"] == 360
     assert figures["total"]["sparsity"] == total(costs).zeros / total(costs).weights
-    console = Console(file=io.StringIO(), width=160, record=True)
+    console = Console(file=io.StringIO(), width=80, record=True)
     console.print(render(costs))
     printed = console.export_text()
-    assert f"{total(costs).additions:,}" in printed and "3x3 3->4 + 1x1 4->4" in printed
+    assert f"{total(costs).additions:,}" in printed and "3x3" in printed and "…" not in printed
 
 
 def test_factors_of_zero_and_powers_of_two_are_no_multiplications() -> None:

@@ -288,16 +288,25 @@ def test_what_does_not_fit_is_seen() -> None:
     assert f"does not fit: short of {found.overflow['lut']:,} lut" in printed(found)
 
 
-def printed(found: Estimate) -> str:
-    console = Console(width=200)
+def printed(found: Estimate, width: int = 200) -> str:
+    console = Console(width=width)
     with console.capture() as capture:
         console.print(render(found))
     return capture.get()
 
 
+def test_eighty_columns_hold_every_figure() -> None:
+    found = designed(network(attention=True), image=(22, 36))
+    text = printed(found, width=80)
+    assert "…" not in text
+    for layer in found.layers:
+        assert layer.name[:10] in text
+    assert f"{found.resources.lut:,}" in text and f"{found.bottleneck.cycles:,}" in text
+
+
 def test_tables_say_that_they_are_estimates() -> None:
     text = printed(designed(network(attention=True), image=(22, 36)))
-    assert text.count(NOTE) == 2
+    assert " ".join(text.split()).count(NOTE) == 3
     assert "estimate: " in text
     assert "9 tiles an image" in text
     assert "fits, by these estimates" in text

@@ -8,8 +8,6 @@ import pytest
 import torch
 
 from hwsr.errors import HwsrError
-from hwsr.estimate.design import estimate
-from hwsr.estimate.devices import find_device
 from hwsr.export.qonnx import execute, export_qonnx
 from hwsr.hls.lower import lower
 from hwsr.ir.graph import Rescale
@@ -61,5 +59,3 @@ def test_hardware_flows_name_the_node_that_they_have_no_stage_for(tmp_path: Path
     first = next(node.name for node in graph.nodes if isinstance(node, Rescale))
     with pytest.raises(HwsrError, match=f"node '{first}'.*Rescale"):
         lower(graph, 1)
-    with pytest.raises(HwsrError, match=f"node '{first}'.*Rescale"):
-        estimate(graph, find_device("kv260"))
