@@ -112,7 +112,9 @@ def _product(weight: NDArray, x: NDArray) -> NDArray:
     """(G, O, I) times (G, I, N); a depthwise product needs no matrix."""
     if weight.shape[2] == 1:
         return weight * x
-    return np.matmul(weight, x)
+    # Every value is finite, for its bound is proved; BLAS may raise flags of lanes beyond its operands all the same.
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.matmul(weight, x)
 
 
 def scale(x: IntArray, factor: IntArray, factor_frac: IntArray) -> IntArray:
