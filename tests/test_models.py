@@ -1,0 +1,24 @@
+"""The released models are what their cards say."""
+
+from pathlib import Path
+
+import pytest
+
+from hwsr.data.datasets import validation_images
+from hwsr.train.checkpoint import load_network, load_tensors
+from hwsr.train.validation import validate
+
+MODELS = sorted(path.parent for path in (Path(__file__).parent.parent / "models").glob("*/model.safetensors"))
+
+
+def test_there_are_released_models() -> None:
+    assert MODELS
+
+
+@pytest.mark.parametrize("folder", MODELS, ids=[folder.name for folder in MODELS])
+def test_a_released_model_scores_what_its_card_says(folder: Path) -> None:
+    card, network = load_tensors(folder / "model.safetensors")[1], load_network(folder)
+    assert card.step == card.recipe.steps
+    scores = validate(network, validation_images(network.spec.scale), network.spec.scale, network.spec.channels)
+    # Rounding to pixels hides all but a few differences between processors' float sums.
+    assert scores == pytest.approx(card.history[-1].psnr_y, abs=0.01)
