@@ -319,7 +319,8 @@ def _rescaling(name: str, source: str, constants: affine.Multipliers, grid: Grid
 
 def _table(function: str, of: Grid, source: QType, grid: Grid, qtype: QType) -> NDArray[np.int64]:
     """The table of a nonlinearity as LiteRT fills it, in float32: each integer's value, rounded half away from zero."""
-    x = np.float32(of.scale) * (np.arange(source.lo, source.hi + 1) - of.zero_point).astype(np.float32)
+    with np.errstate(over="ignore"):  # both functions have values at infinity
+        x = np.float32(of.scale) * (np.arange(source.lo, source.hi + 1) - of.zero_point).astype(np.float32)
     with np.errstate(over="ignore"):  # an infinite exponential makes a sigmoid of 0, as it should
         y = _FUNCTIONS[function](x) * np.float32(1 / grid.scale)
     rounded = np.trunc(y + np.copysign(np.float32(0.5), y)).astype(np.int64)
