@@ -321,7 +321,9 @@ def _table(function: str, of: Grid, source: QType, grid: Grid, qtype: QType) -> 
     """The table of a nonlinearity as LiteRT fills it, in float32: each integer's value, rounded half away from zero."""
     with np.errstate(over="ignore"):  # both functions have values at infinity
         x = np.float32(of.scale) * (np.arange(source.lo, source.hi + 1) - of.zero_point).astype(np.float32)
-    with np.errstate(over="ignore"):  # an infinite exponential makes a sigmoid of 0, as it should
+    with np.errstate(over="ignore", invalid="ignore"):  # an infinite exponential makes a sigmoid of 0, as it should
         y = _FUNCTIONS[function](x) * np.float32(1 / grid.scale)
-    rounded = np.trunc(y + np.copysign(np.float32(0.5), y)).astype(np.int64)
+    if np.isnan(y).any():
+        raise HwsrError(f"a {function} has the scale {grid.scale:g}, which no table has values on; quantize it anew")
+    rounded = np.trunc(y + np.copysign(np.float32(0.5), y)).clip(-(2.0**31), 2.0**31).astype(np.int64)
     return np.clip(rounded + grid.zero_point, qtype.lo, qtype.hi)
