@@ -94,12 +94,13 @@ def read_specs(words: Sequence[str], file: Path | None) -> tuple[Spec, ...]:
 
 def run_sweep(sweep: Sweep, jobs: int, console: Console) -> list[Failure]:
     """Train what is not finished, `jobs` at a time. Raises Interrupted after SIGINT or SIGTERM, HwsrError."""
-    for spec in sweep.specs:
-        sweep.settings.make(spec.precision)  # bad settings are found before the first hour of training
+    # Bad settings are found before the first hour of training.
+    recipes = {spec: sweep.settings.make(spec.precision) for spec in sweep.specs}
     writable_folder(sweep.out)
     with console.status("looking for what is finished"):
         fingerprints = {
-            scale: fingerprint(training_images(sweep.data, scale)) for scale in {spec.scale for spec in sweep.specs}
+            scale: fingerprint(training_images(sweep.data, scale, copies=copies))
+            for scale, copies in {spec.scale: recipe.copies for spec, recipe in recipes.items()}.items()
         }
         waiting = [spec for spec in sweep.specs if not _is_finished(sweep, spec, fingerprints[spec.scale])]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -16,6 +16,9 @@ StepsOption = Annotated[int | None, typer.Option(min=2, help="updates, float war
 RateOption = Annotated[float | None, typer.Option(help="peak learning rate [the recipe's]")]
 BatchOption = Annotated[int | None, typer.Option(min=1, help="patches a step [the recipe's]")]
 PatchOption = Annotated[int | None, typer.Option(min=4, help="patch size in low-resolution pixels [the recipe's]")]
+CopiesOption = Annotated[
+    str | None, typer.Option(help="sizes in percent at which every image is there once more, such as 90,80,70,60,50")
+]
 PrecisionOption = Annotated[
     FloatPrecision, typer.Option(help="floats of the float stages; quantized ones take 32 bits")
 ]
@@ -33,6 +36,7 @@ def train(
     batch: BatchOption = None,
     patch: PatchOption = None,
     seed: SeedOption = 0,
+    copies: CopiesOption = None,
     init: Annotated[
         Path | None, typer.Option(help="trained model to start from: x2 for x3 and x4, float for int8")
     ] = None,
@@ -57,7 +61,7 @@ def train(
 
     parsed = parse_spec(spec)
     warmed_up = init is not None and starts_warmed_up(init, parsed)
-    made = Settings(recipe, steps, rate, batch, patch, seed).make(parsed.precision, warmed_up)
+    made = Settings(recipe, steps, rate, batch, patch, seed, copies).make(parsed.precision, warmed_up)
     path = run_training(parsed, made, out, data, resume, every, console, devices, precision, init, teacher)
     card = load_tensors(path)[1]
     console.print(f"trained {card.spec}: {card.history[-1].mean:.2f} dB on the validation images -> {path}")
@@ -76,6 +80,7 @@ def sweep(
     batch: BatchOption = None,
     patch: PatchOption = None,
     seed: SeedOption = 0,
+    copies: CopiesOption = None,
     every: Annotated[int, typer.Option(min=1, help="steps from one validation and checkpoint to the next")] = 500,
     precision: PrecisionOption = FloatPrecision.FULL,
     jobs: Annotated[int, typer.Option(min=1, help="networks trained at a time, one thread each")] = 1,
@@ -88,7 +93,7 @@ def sweep(
     from hwsr.sweep import Sweep, collect, data_sets, read_specs, render_sweep, run_sweep
 
     sets = data_sets(evaluate)
-    settings = Settings(recipe, steps, rate, batch, patch, seed)
+    settings = Settings(recipe, steps, rate, batch, patch, seed, copies)
     asked = Sweep(read_specs(specs or [], specs_file), settings, out, data, every, precision)
     failures = run_sweep(asked, jobs, console)
     rows = collect(asked, failures, sets, console)

@@ -15,7 +15,7 @@ from hwsr.errors import HwsrError
 from hwsr.files import atomic_path, cache_folder
 
 # Changes whenever the pixels made from the same files would.
-VERSION = "1"
+VERSION = "2"
 
 Sizes = tuple[Uint8Image, Uint8Image]
 
@@ -36,9 +36,12 @@ def cached(key: str, make: Callable[[], Sizes]) -> Sizes:
     return found
 
 
-def content_key(paths: list[Path], scale: int) -> str:
-    """A name for what the files in `paths` become at `scale`. Raises HwsrError for a file that cannot be read."""
-    digest = hashlib.sha256(f"{VERSION} x{scale}".encode())
+def content_key(paths: list[Path], scale: int, size: int) -> str:
+    """A name for what the files in `paths` become at `scale`, `size` percent as large.
+
+    Raises HwsrError for a file that cannot be read.
+    """
+    digest = hashlib.sha256(f"{VERSION} x{scale} {size}".encode())
     for path in paths:
         try:
             with path.open("rb") as file:

@@ -27,6 +27,9 @@ SKIMAGE_VALIDATION = ("astronaut.png", "chelsea.png")
 TRAINING_HR = ("HR", "DIV2K_train_HR")
 VALIDATION_HR = ("HR", "DIV2K_valid_HR")
 
+# The size of an image itself, in percent.
+WHOLE = 100
+
 # Images up to this many bytes in all are held in memory; the others are mapped from files.
 IN_MEMORY = 2**28
 
@@ -44,14 +47,17 @@ class ImagePair:
     lr: Uint8Image
 
 
-def training_images(data: Path | None, scale: int, progress: Progress = iter) -> list[ImagePair]:
+def training_images(
+    data: Path | None, scale: int, progress: Progress = iter, copies: Sequence[int] = ()
+) -> list[ImagePair]:
     """All images under `data` (of DIV2K those for training), or the embedded training photographs where it is None.
 
-    Beyond IN_MEMORY bytes their pixels are memory maps of files that the first call writes. Raises HwsrError.
+    Each is there once more at every one of the sizes `copies`, in percent. Beyond IN_MEMORY bytes the pixels are
+    memory maps of files that the first call writes. Raises HwsrError.
     """
     if data is None:
-        return _read_pairs(progress(_embedded(SKIMAGE_TRAINING, SKLEARN_TRAINING)), scale)
-    return _read_pairs(progress(_files(Path(data), scale, TRAINING_HR)), scale)
+        return _read_pairs(progress(_embedded(SKIMAGE_TRAINING, SKLEARN_TRAINING)), scale, copies)
+    return _read_pairs(progress(_files(Path(data), scale, TRAINING_HR)), scale, copies)
 
 
 def validation_images(scale: int, data: Path | None = None) -> list[ImagePair]:
@@ -90,27 +96,36 @@ def fingerprint(pairs: Iterable[ImagePair]) -> str:
     return digest.hexdigest()
 
 
-def _read_pairs(files: Iterable[Files], scale: int) -> list[ImagePair]:
-    """The images of `files`, the first ones in memory and those beyond IN_MEMORY bytes mapped."""
+def _read_pairs(files: Iterable[Files], scale: int, copies: Sequence[int] = ()) -> list[ImagePair]:
+    """The images of `files` and their copies, the first ones in memory and those beyond IN_MEMORY bytes mapped."""
     pairs: list[ImagePair] = []
     held = 0
     for hr, lr in files:
-        pair = _read_pair(hr, lr, scale) if held < IN_MEMORY else _mapped_pair(hr, lr, scale)
-        held += pair.hr.nbytes + pair.lr.nbytes
-        pairs.append(pair)
+        for size in (WHOLE, *copies):
+            read = _read_pair if held < IN_MEMORY else _mapped_pair
+            pair = read(hr, lr if size == WHOLE else None, scale, size)
+            held += pair.hr.nbytes + pair.lr.nbytes
+            pairs.append(pair)
     return pairs
 
 
-def _mapped_pair(hr: Path, lr: Path | None, scale: int) -> ImagePair:
+def _mapped_pair(hr: Path, lr: Path | None, scale: int, size: int) -> ImagePair:
     def decoded() -> tuple[Uint8Image, Uint8Image]:
-        pair = _read_pair(hr, lr, scale)
+        pair = _read_pair(hr, lr, scale, size)
         return pair.hr, pair.lr
 
-    return ImagePair(hr.stem, *cached(content_key([hr, *([lr] if lr else [])], scale), decoded))
+    key = content_key([hr, *([lr] if lr else [])], scale, size)
+    return ImagePair(_sized(hr.stem, size), *cached(key, decoded))
 
 
-def _read_pair(hr: Path, lr: Path | None, scale: int) -> ImagePair:
-    return make_pair(hr.stem, read_image(hr), scale, read_image(lr) if lr else None)
+def _read_pair(hr: Path, lr: Path | None, scale: int, size: int = WHOLE) -> ImagePair:
+    image = read_image(hr)
+    sized = image if size == WHOLE else resize_bicubic(image, Fraction(size, WHOLE))
+    return make_pair(_sized(hr.stem, size), sized, scale, read_image(lr) if lr else None)
+
+
+def _sized(name: str, size: int) -> str:
+    return name if size == WHOLE else f"{name} at {size} %"
 
 
 def _embedded(skimage: tuple[str, ...], sklearn: tuple[str, ...]) -> list[Files]:

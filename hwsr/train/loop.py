@@ -24,12 +24,13 @@ from hwsr.quant import build, calibrate, freeze, set_quantized
 from hwsr.spec import Precision, Spec
 from hwsr.train.checkpoint import Card, Score, Tensors, load_tensors, restore, save_model, save_tensors
 from hwsr.train.fabric import Listen, accelerator, launch
+from hwsr.train.loss import loss
 from hwsr.train.optimizer import load_optimizer_state, make_optimizers, optimizer_state
 from hwsr.train.progress import Display, display
 from hwsr.train.recipe import FloatPrecision, Mode, Recipe, Stage, rate_at
 from hwsr.train.start import start_from
 from hwsr.train.stopping import Event
-from hwsr.train.teacher import load_teacher, loss, teach
+from hwsr.train.teacher import load_teacher, teach
 from hwsr.train.validation import validate
 from hwsr.zoo.network import Network
 
@@ -105,7 +106,7 @@ class Run:
             track, description="reading images", console=console, transient=True, disable=not console.is_terminal
         )
         with fabric.rank_zero_first():  # it fills the cache of decoded images
-            images = training_images(task.data, self.spec.scale, progress)
+            images = training_images(task.data, self.spec.scale, progress, self.recipe.copies)
         self.sampler = PatchSampler(images, self.spec.scale, self.recipe.patch, self.recipe.batch, self.recipe.seed)
         self.data = f"{training_sets(task.data)}: {self.sampler.usable} of {len(images)} images hold a patch"
         self.data_sha256 = fingerprint(images)
@@ -124,7 +125,7 @@ class Run:
         saved = self._load(console) if task.resume else None
         # Anew after loading, which replaces the parameters of Brevitas's scales.
         self.module = fabric.setup_module(self.network)
-        self.optimizers = make_optimizers(self.network, self.recipe.method)
+        self.optimizers = make_optimizers(self.network, self.recipe.method, self.recipe.weight_decay)
         if saved:
             load_optimizer_state(self.optimizers, self.network, saved, self.checkpoint)
 
@@ -214,7 +215,7 @@ class Run:
                 calibrate(
                     self.network.eval(), (self._batch(start + i, slice(None))[0] for i in range(CALIBRATION_BATCHES))
                 )
-            self.optimizers = make_optimizers(self.network, self.recipe.method)
+            self.optimizers = make_optimizers(self.network, self.recipe.method, self.recipe.weight_decay)
         self.module.train()
 
     def _update(self, rate: float, mode: Mode) -> float:
@@ -224,7 +225,7 @@ class Run:
         mixed = self.task.precision is FloatPrecision.MIXED and mode is Mode.FLOAT
         with torch.autocast(lr.device.type, torch.bfloat16, enabled=mixed):
             output = self.module(lr)
-        error = loss(output.float(), hr, teach(self.teacher, lr) if self.teacher else None)
+        error = loss(self.recipe.loss, output.float(), hr, teach(self.teacher, lr) if self.teacher else None)
         mean = self._mean(error.detach().clone())
         if not isfinite(mean):
             kept = f"; {self.checkpoint} stays as last saved" if self.checkpoint.exists() else ""

@@ -27,10 +27,11 @@ class Muon(torch.optim.Optimizer):
     two-dimensional parameters alone.
     """
 
-    def __init__(self, weights: Mapping[nn.Parameter, int]) -> None:
-        """weights: every parameter with its number of groups."""
+    def __init__(self, weights: Mapping[nn.Parameter, int], decay: float = 0.0) -> None:
+        """weights: every parameter with its number of groups; decay: the rate's multiple of a weight that goes."""
         super().__init__(list(weights), {"lr": 0.0})
         self.groups = dict(weights)
+        self.decay = decay
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # no closure is ever given
@@ -46,7 +47,7 @@ class Muon(torch.optim.Optimizer):
                 rows, columns = matrices.shape[1:]
                 update = orthogonal(matrices).reshape(momentum.shape) * max(1.0, rows / columns) ** 0.5
                 for weight, change in zip(weights, update, strict=True):
-                    weight.sub_(change, alpha=group["lr"])
+                    weight.mul_(1 - group["lr"] * self.decay).sub_(change, alpha=group["lr"])
 
     def _momentum(self, weight: nn.Parameter) -> Tensor:
         """The running mean of gradients, Nesterov's: with the newest gradient once more."""
@@ -100,8 +101,11 @@ class Optimizers:
             yield self.muon
 
 
-def make_optimizers(network: nn.Module, method: Method) -> Optimizers:
-    """Optimizers over what learns, without state. With Muon: convolutions' weights by it, all else by Adam."""
+def make_optimizers(network: nn.Module, method: Method, decay: float = 0.0) -> Optimizers:
+    """Optimizers over what learns, without state. With Muon: convolutions' weights by it, all else by Adam.
+
+    `decay` is Muon's.
+    """
     learned = {parameter: None for parameter in network.parameters() if parameter.requires_grad}
     weights: dict[nn.Parameter, int] = {}
     if method is Method.MUON:
@@ -112,7 +116,7 @@ def make_optimizers(network: nn.Module, method: Method) -> Optimizers:
                     weights[weight] = module.groups
     others = [parameter for parameter in learned if parameter not in weights]
     adam = Adam(others, lr=0.0, betas=(0.9, 0.999), eps=1e-8, fused=True)
-    return Optimizers(adam, Muon(weights) if weights else None)
+    return Optimizers(adam, Muon(weights, decay) if weights else None)
 
 
 def optimizer_state(optimizers: Optimizers, network: nn.Module) -> dict[str, Tensor]:

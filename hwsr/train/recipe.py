@@ -40,6 +40,13 @@ class Method(StrEnum):
     MUON = "muon"
 
 
+class Loss(StrEnum):
+    """What is made small (hwsr/train/loss.py): the error of RGB, or above all that of luma, which PSNR measures."""
+
+    RGB = "rgb"
+    LUMA = "luma"
+
+
 class Schedule(StrEnum):
     """How the learning rate changes during a stage: `rate_at` says."""
 
@@ -69,7 +76,8 @@ class Stage:
 class Recipe:
     """Stages in order, and `batch` patches of `patch` x `patch` low-resolution pixels a step.
 
-    A stage's rate is Adam's; Muon's is MUON_RATE times it.
+    A stage's rate is Adam's; Muon's is MUON_RATE times it, and each of its steps takes that rate times `weight_decay`
+    of a weight away. `copies` are sizes in percent at which every training image is there once more.
 
     The seed determines the initial weights and every batch.
     """
@@ -79,10 +87,16 @@ class Recipe:
     patch: int = 32
     seed: int = 0
     method: Method = Method.ADAM
+    loss: Loss = Loss.RGB
+    weight_decay: float = 0.0
+    copies: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.stages or self.batch < 1 or self.patch < 4 or self.seed < 0:
             raise HwsrError("a recipe needs a stage, a batch of at least 1, a patch of at least 4 and a seed from 0 up")
+        if not all(1 <= size < 100 for size in self.copies):
+            sizes = ", ".join(map(str, self.copies))
+            raise HwsrError(f"copies of images at {sizes} percent; sizes lie between 1 and 99")
 
     @property
     def steps(self) -> int:
@@ -110,6 +124,8 @@ _STAGES: dict[Precision, dict[Mode, tuple[float, float]]] = {
     Precision.LOW_BITS: {Mode.FLOAT: (0.5, 1.0), Mode.QUANTIZED: (0.5, 0.5)},
 }
 DEFAULT_STEPS, DEFAULT_RATE = 2000, 2e-3
+# Without it Muon's steps of constant length let weights grow in long runs (docs/measured.md).
+WEIGHT_DECAY = 0.1
 
 
 def default_recipe(
@@ -119,7 +135,7 @@ def default_recipe(
     peak_rate: float = DEFAULT_RATE,
     warmed_up: bool = False,
 ) -> Recipe:
-    """By Muon: float throughout, or float warm-up and then quantized, `steps` in all; ternary networks end frozen.
+    """By Muon for luma: float throughout, or float warm-up and then quantized, `steps` in all; ternary ends frozen.
 
     A network that starts `warmed_up`, from trained weights, has no float stage. Raises HwsrError for fewer than 2
     steps, or than stages.
@@ -127,7 +143,7 @@ def default_recipe(
     planned = _without_warm_up(_STAGES[precision]) if warmed_up else _STAGES[precision]
     parts = _split(steps, {mode: share for mode, (share, _) in planned.items()})
     stages = [Stage(mode, part, planned[mode][1] * peak_rate) for mode, part in parts.items()]
-    return Recipe(tuple(stages), seed=seed, method=Method.MUON)
+    return Recipe(tuple(stages), seed=seed, method=Method.MUON, loss=Loss.LUMA, weight_decay=WEIGHT_DECAY)
 
 
 SOURCE_EPOCH = 1000
@@ -204,6 +220,7 @@ class Settings:
     batch: int | None = None
     patch: int | None = None
     seed: int = 0
+    copies: str | None = None
 
     def make(self, precision: Precision, warmed_up: bool = False) -> Recipe:
         """The recipe of a network, which may start `warmed_up`. Raises HwsrError for values that make none."""
@@ -217,7 +234,15 @@ class Settings:
                 recipe = source_recipe(precision, self.steps, self.seed, rate, warmed_up)
         batch = recipe.batch if self.batch is None else self.batch
         patch = recipe.patch if self.patch is None else self.patch
-        return replace(recipe, batch=batch, patch=patch)
+        return replace(recipe, batch=batch, patch=patch, copies=_sizes(self.copies))
+
+
+def _sizes(copies: str | None) -> tuple[int, ...]:
+    """Numbers between commas. Raises HwsrError for other words."""
+    try:
+        return tuple(int(size) for size in copies.split(",")) if copies else ()
+    except ValueError:
+        raise HwsrError(f"copies of images at '{copies}': give sizes in percent such as 90,80,70") from None
 
 
 RISE = 0.2

@@ -4,16 +4,11 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from hwsr.errors import HwsrError
 from hwsr.spec import Spec
 from hwsr.train.checkpoint import load_network, load_tensors, model_file
 from hwsr.zoo.network import Network
-
-# The teacher's share of the loss. With equal shares every output between teacher and original costs the same, so what
-# is punished is to be worse than the teacher, and the teacher's own errors are not taught.
-TEACHER_SHARE = 0.5
 
 
 def load_teacher(model: Path, spec: Spec) -> tuple[Network, str]:
@@ -33,9 +28,3 @@ def teach(teacher: Network, lr: Tensor) -> Tensor:
     with torch.no_grad():
         made: Tensor = teacher(lr)
     return made
-
-
-def loss(output: Tensor, hr: Tensor, taught: Tensor | None = None) -> Tensor:
-    """The mean absolute error to the originals, or TEACHER_SHARE of it to what was `taught` in its place."""
-    to_original = functional.l1_loss(output, hr)
-    return to_original if taught is None else to_original.lerp(functional.l1_loss(output, taught), TEACHER_SHARE)

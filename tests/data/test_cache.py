@@ -75,9 +75,9 @@ def test_images_are_decoded_once(monkeypatch: pytest.MonkeyPatch, entries: Path,
     read: list[str] = []
     decode = datasets._read_pair
 
-    def noted(hr: Path, lr: Path | None, scale: int) -> ImagePair:
+    def noted(hr: Path, lr: Path | None, scale: int, size: int) -> ImagePair:
         read.append(hr.stem)
-        return decode(hr, lr, scale)
+        return decode(hr, lr, scale, size)
 
     monkeypatch.setattr(datasets, "_read_pair", noted)
     assert fingerprint(training_images(images, 2)) == before and read == []

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hwsr.data import datasets
 from hwsr.data.bicubic import resize_bicubic
 from hwsr.data.datasets import fingerprint, make_pair, training_images, training_sets, validation_images
 from hwsr.data.images import write_png
@@ -41,6 +42,21 @@ def test_edsr_layout_takes_lr_files_of_the_scale(tmp_path: Path) -> None:
     assert np.array_equal(training_images(tmp_path, 2)[0].lr, LR)
     assert np.array_equal(training_images(tmp_path, 3)[0].lr, resize_bicubic(IMAGE[:12, :15], Fraction(1, 3)))
     assert np.array_equal(validation_images(2, tmp_path)[0].lr, LR)
+
+
+@pytest.mark.parametrize("in_memory", [0, datasets.IN_MEMORY])
+def test_copies_are_there_beside_the_images(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, in_memory: int) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(datasets, "IN_MEMORY", in_memory)
+    write_png(tmp_path / "HR" / "0001.png", IMAGE)
+    write_png(tmp_path / "LR_bicubic" / "X2" / "0001x2.png", LR)
+    whole, large, small = training_images(tmp_path, 2, copies=(80, 50))
+    assert [pair.name for pair in (whole, large, small)] == ["0001", "0001 at 80 %", "0001 at 50 %"]
+    assert np.array_equal(whole.lr, LR)
+    for pair, size in ((large, Fraction(4, 5)), (small, Fraction(1, 2))):
+        copy = resize_bicubic(IMAGE, size)
+        assert np.array_equal(pair.hr, copy[: len(copy) // 2 * 2, : copy.shape[1] // 2 * 2])
+        assert np.array_equal(pair.lr, resize_bicubic(pair.hr, Fraction(1, 2)))
 
 
 def test_folder_of_several_data_sets(tmp_path: Path) -> None:

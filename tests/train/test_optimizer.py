@@ -61,6 +61,18 @@ def test_the_first_step_is_along_the_orthogonal_gradient() -> None:
     assert torch.allclose(muon.state[weight]["momentum"], (1 - MUON_MOMENTUM) * weight.grad)
 
 
+def test_decay_takes_a_share_of_a_weight_at_the_rate() -> None:
+    weights = [nn.Parameter(torch.randn(4, 2, 1, 1, generator=torch.Generator().manual_seed(0))) for _ in range(2)]
+    before = weights[0].detach().clone()
+    for weight, start, decay in zip(weights, (before, 0.95 * before), (0.1, 0.0), strict=True):
+        weight.data.copy_(start)
+        weight.grad = torch.ones_like(weight)
+        muon = Muon({weight: 1}, decay)
+        muon.param_groups[0]["lr"] = 0.5
+        muon.step()
+    assert torch.allclose(weights[0], weights[1], atol=1e-6) and not torch.allclose(weights[0], before)
+
+
 @pytest.mark.parametrize("spec", ["ST-bl x2 n4 g0 b1 anchor direct", "fsrcnn-s x2", "blm1 x2 n4 g0 b1 noca int8"])
 def test_every_learned_parameter_has_one_optimizer(spec: str) -> None:
     network = build(parse_spec(spec))

@@ -1,6 +1,7 @@
 """Recipes and the one-cycle learning rate."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -106,11 +107,21 @@ def test_fewer_steps_keep_the_halving(precision: Precision, steps: int) -> None:
 
 def test_settings_override_a_preset() -> None:
     assert Settings().make(Precision.INT8) == default_recipe(Precision.INT8, 2000)
+    assert Settings(copies="90,80").make(Precision.INT8) == replace(default_recipe(Precision.INT8), copies=(90, 80))
     made = Settings(Preset.SOURCE, steps=9, batch=2, seed=4).make(Precision.FLOAT)
     assert (made.steps, made.batch, made.patch, made.seed) == (9, 2, 48, 4)
     assert made.stages[0].peak_rate == 1e-4
     with pytest.raises(HwsrError, match="a recipe needs"):
         Settings(batch=0).make(Precision.FLOAT)
+
+
+@pytest.mark.parametrize(
+    ("copies", "words"),
+    [("90,half", "copies of images at '90,half'"), ("90,100", "90, 100 percent"), ("0", "between 1 and 99")],
+)
+def test_copies_that_are_none_are_refused(copies: str, words: str) -> None:
+    with pytest.raises(HwsrError, match=words):
+        Settings(copies=copies).make(Precision.FLOAT)
 
 
 @pytest.mark.parametrize("precision", [Precision.INT8, Precision.INT8_PER_TENSOR, Precision.LOW_BITS])

@@ -15,7 +15,7 @@ from hwsr.train.checkpoint import load_network, load_tensors
 from hwsr.train.loop import train
 from hwsr.train.progress import Display
 from hwsr.train.recipe import Mode, Recipe, Stage
-from hwsr.train.teacher import TEACHER_SHARE, load_teacher, loss, teach
+from hwsr.train.teacher import load_teacher, teach
 
 FLOAT = parse_spec("bl x2 n4 g0 b1 noca anchor direct")
 TERNARY = parse_spec("ST-bl x2 n4 g0 b1 noca anchor direct")
@@ -33,14 +33,6 @@ def teacher(tmp_path: Path, photographs: Path) -> Path:
     """The folder of a float model."""
     train(FLOAT, RECIPE, tmp_path / "teacher", photographs, console=quiet())
     return tmp_path / "teacher"
-
-
-def test_the_loss_is_a_weighted_sum_of_two_mean_errors() -> None:
-    output, hr, taught = (torch.tensor(values) for values in ([0.0, 1.0, 2.0], [1.0, 1.0, 1.0], [0.0, 4.0, 8.0]))
-    assert loss(output, hr).item() == pytest.approx(2 / 3)
-    assert loss(output, hr, taught).item() == pytest.approx((1 - TEACHER_SHARE) * 2 / 3 + TEACHER_SHARE * 9 / 3)
-    assert loss(output, hr, hr).item() == pytest.approx(2 / 3)
-    assert loss(output, hr, output).item() == pytest.approx((1 - TEACHER_SHARE) * 2 / 3)
 
 
 def test_a_teacher_is_fixed_and_whole(teacher: Path) -> None:
