@@ -18,6 +18,7 @@ from hwsr import __version__
 from hwsr.errors import HwsrError
 from hwsr.files import atomic_path
 from hwsr.ir.read import AFFINE
+from hwsr.ir.seal import sealed
 from hwsr.spec import Precision
 from hwsr.train.checkpoint import digest
 from hwsr.zoo.layers import reciprocal
@@ -89,7 +90,7 @@ def export_qonnx(network: Network, path: Path, frame: tuple[int, int] = DEFAULT_
             _Manager.export(network.eval(), args=image, export_path=str(temporary), dynamo=False)
         model = onnx.load_model(str(temporary), load_external_data=False)
         _name(model, network)
-        onnx.save_model(ModelWrapper(model).transform(InferShapes()).model, str(temporary))
+        temporary.write_bytes(sealed(ModelWrapper(model).transform(InferShapes()).model))
 
 
 def _name(model: onnx.ModelProto, network: Network) -> None:

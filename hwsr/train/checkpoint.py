@@ -1,7 +1,8 @@
 """Weights on disk: safetensors with a card inside, and the same card as JSON beside it for people to read.
 
 The card in the safetensors file is the one that is loaded, so weights and card cannot come apart. Its digest covers
-every tensor. Nothing here trusts a file: what is damaged, not finite or of other shapes is refused with HwsrError.
+every tensor, and a digest beside it the card. Nothing here trusts a file: what is damaged, not finite or of other
+shapes is refused with HwsrError.
 """
 
 import hashlib
@@ -73,7 +74,8 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], card: Card) -> None:
     _check_finite(path, owned)
     card = card.model_copy(update={"tensors_sha256": digest(owned)})
     with atomic_path(path) as temporary:
-        temporary.write_bytes(save(owned, metadata={"card": card.model_dump_json()}))
+        text = card.model_dump_json()
+        temporary.write_bytes(save(owned, metadata={"card": text, "card_sha256": _sha256(text)}))
     write_text(path.with_suffix(".json"), card.model_dump_json(indent=2) + "\n")
 
 
@@ -83,7 +85,7 @@ def load_tensors(path: Path) -> tuple[Tensors, Card]:
         raise HwsrError(f"{path}: no such file; train a model or check the path")
     try:
         with safe_open(path, framework="pt") as file:
-            card = Card.model_validate_json((file.metadata() or {}).get("card", ""))
+            card = _card(file.metadata() or {})
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, OSError, ValueError) as error:
         raise HwsrError(f"{path}: damaged, or not written by hwsr ({_reason(error)}); train or copy it anew") from error
@@ -91,6 +93,15 @@ def load_tensors(path: Path) -> tuple[Tensors, Card]:
         raise HwsrError(f"{path}: the tensors do not match their digest; train or copy it anew")
     _check_finite(path, tensors)
     return tensors, card
+
+
+def _card(metadata: Mapping[str, str]) -> Card:
+    """The card among a file's metadata. Raises ValueError; files from before cards had a digest are read without."""
+    text = metadata.get("card", "")
+    card = Card.model_validate_json(text)
+    if metadata != {"card": text} and metadata != {"card": text, "card_sha256": _sha256(text)}:
+        raise ValueError("the card does not match its digest")
+    return card
 
 
 def restore(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -150,6 +161,10 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
         sha256.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}\n".encode())
         sha256.update(tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes())
     return sha256.hexdigest()
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _reason(error: Exception) -> str:
