@@ -165,7 +165,7 @@ def with_nan(path: Path) -> None:
     tensors, card = load_tensors(path)
     name = next(name for name in sorted(tensors) if tensors[name].ndim == 4)
     tensors[name].view(-1)[0] = torch.nan
-    card = card.model_copy(update={"tensors_sha256": digest(tensors)})
+    card = card.model_copy(update={"tensors_sha256": digest(tensors), "card_sha256": ""})
     save_file(tensors, path, metadata={"card": card.model_dump_json()})
 
 

@@ -1,8 +1,8 @@
 """Weights on disk: safetensors with a card inside, and the same card as JSON beside it for people to read.
 
-The card in the safetensors file is the one that is loaded, so weights and card cannot come apart. Its digest covers
-every tensor, and a digest beside it the card. Nothing here trusts a file: what is damaged, not finite or of other
-shapes is refused with HwsrError.
+The card in the safetensors file is the one that is loaded, so weights and card cannot come apart. Its digests cover
+every tensor and itself. Nothing here trusts a file: what is damaged, not finite or of other shapes is refused with
+HwsrError.
 """
 
 import hashlib
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from hwsr.errors import HwsrError
 from hwsr.files import atomic_path, write_text
 from hwsr.quant import build, set_quantized
+from hwsr.seal import BLANK, holds, seal_of
 from hwsr.spec import Precision, Spec, parse_spec
 from hwsr.train.recipe import Recipe
 from hwsr.zoo.network import Network
@@ -43,7 +44,7 @@ class Card(BaseModel):
 
     `init_sha256` is the `tensors_sha256` of the model that the run started from, `teacher_sha256` that of the model it
     learned from, if it did. `calibration` tells what images a quantization after training saw; the other fields are
-    then those of the float model, but for `spec`.
+    then those of the float model, but for `spec`. `card_sha256` is the card's own digest (hwsr/seal.py).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
@@ -63,6 +64,7 @@ class Card(BaseModel):
     precision: str = "32-true"
     accelerator: str = "cpu"
     devices: int = Field(default=1, ge=1)
+    card_sha256: str = ""
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], card: Card) -> None:
@@ -72,10 +74,9 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], card: Card) -> None:
     """
     owned = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     _check_finite(path, owned)
-    card = card.model_copy(update={"tensors_sha256": digest(owned)})
+    card = _sealed(card.model_copy(update={"tensors_sha256": digest(owned)}))
     with atomic_path(path) as temporary:
-        text = card.model_dump_json()
-        temporary.write_bytes(save(owned, metadata={"card": text, "card_sha256": _sha256(text)}))
+        temporary.write_bytes(save(owned, metadata={"card": card.model_dump_json()}))
     write_text(path.with_suffix(".json"), card.model_dump_json(indent=2) + "\n")
 
 
@@ -85,7 +86,7 @@ def load_tensors(path: Path) -> tuple[Tensors, Card]:
         raise HwsrError(f"{path}: no such file; train a model or check the path")
     try:
         with safe_open(path, framework="pt") as file:
-            card = _card(file.metadata() or {})
+            card = _card((file.metadata() or {}).get("card", ""))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, OSError, ValueError) as error:
         raise HwsrError(f"{path}: damaged, or not written by hwsr ({_reason(error)}); train or copy it anew") from error
@@ -95,11 +96,15 @@ def load_tensors(path: Path) -> tuple[Tensors, Card]:
     return tensors, card
 
 
-def _card(metadata: Mapping[str, str]) -> Card:
-    """The card among a file's metadata. Raises ValueError; files from before cards had a digest are read without."""
-    text = metadata.get("card", "")
+def _sealed(card: Card) -> Card:
+    blank = card.model_copy(update={"card_sha256": BLANK})
+    return card.model_copy(update={"card_sha256": seal_of(blank.model_dump_json().encode())})
+
+
+def _card(text: str) -> Card:
+    """The card of a file. Raises ValueError; files from before cards had a digest are read without."""
     card = Card.model_validate_json(text)
-    if metadata != {"card": text} and metadata != {"card": text, "card_sha256": _sha256(text)}:
+    if card.card_sha256 and not holds(text.encode(), card.card_sha256):
         raise ValueError("the card does not match its digest")
     return card
 
@@ -161,10 +166,6 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
         sha256.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}\n".encode())
         sha256.update(tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes())
     return sha256.hexdigest()
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _reason(error: Exception) -> str:
