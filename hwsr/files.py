@@ -4,7 +4,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -65,11 +65,21 @@ def _finite(value: Any) -> Any:
 
 
 def writable_folder(path: Path) -> Path:
-    """Create `path` where needed and check that files can be made in it. Raises HwsrError."""
-    with atomic_path(Path(path) / ".hwsr-write-check"):
-        pass
-    (Path(path) / ".hwsr-write-check").unlink(missing_ok=True)
-    return Path(path)
+    """Check that files can be made in `path`, creating it where needed; what was created is gone again afterwards.
+
+    Whoever writes first creates the folder, so that what is refused in between leaves none behind. Raises HwsrError.
+    """
+    path = Path(path)
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        with atomic_path(path / ".hwsr-write-check"):
+            pass
+        (path / ".hwsr-write-check").unlink(missing_ok=True)
+    finally:
+        for folder in missing:
+            with suppress(OSError):  # never made, or another process has filled it
+                folder.rmdir()
+    return path
 
 
 def cache_folder(kind: str) -> Path:

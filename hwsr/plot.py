@@ -1,11 +1,13 @@
 """Picture quality against cost: the paper's networks and our own on one chart."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import cos, pi, sin
 from pathlib import Path
+from typing import Protocol
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
@@ -28,6 +30,31 @@ STYLES = {
     OURS: ("", "#009E73", "*"),
 }
 AXES = {"mult_adds": ("Mult-Adds for a 1280x720 output (G)", 1e9), "params": ("parameters (K)", 1e3)}
+# Those of the chart at equal cost, whose sources are precisions.
+PRECISION_STYLES = {
+    "float": ("", "#666666", "^"),
+    "int8": ("", "#0072B2", "o"),
+    "int8t": ("", "#56B4E9", "o"),
+    "int8a": ("", "#CC79A7", "D"),
+    "low bits": ("", "#D55E00", "s"),
+    "ternary": ("", "#009E73", "*"),
+}
+COST_AXES = {"bits": ("bits of the model (K)", 1e3), "adder_bits": ("adder bits for each input pixel (K)", 1e3)}
+SHARED_AXES = COST_AXES | {"shared_bits": ("adder bits, common sums shared (K)", 1e3)}
+
+Styles = Mapping[str, tuple[str, str, str]]
+Axis = Mapping[str, tuple[str, float]]
+
+
+class Plotted(Protocol):
+    """What is drawn: a label, a source that decides its style, Y-PSNR in dB, and an attribute for every axis."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def psnr(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -95,19 +122,22 @@ def _label(spec: str) -> str:
     return " ".join(word for word in str(parse_spec(spec)).split() if word not in ("x2", "x3", "x4"))
 
 
-def tradeoff(points: Sequence[Point], title: str) -> Figure:
-    """PSNR against Mult-Adds and against parameters, both on logarithmic axes, every network by name."""
+def tradeoff(points: Sequence[Plotted], title: str, costs: Axis = AXES, styles: Styles = STYLES) -> Figure:
+    """PSNR against each of `costs` on logarithmic axes, every network by name; those that lack a cost are left out."""
     mpl.use("agg")
-    figure = Figure(figsize=(16, 10.5), dpi=DPI, layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
+    figure = Figure(figsize=(8 * len(costs), 10.5), dpi=DPI, layout="constrained")
+    panels = figure.subplots(1, len(costs), sharey=True)
     figure.suptitle(title, fontsize=14)
-    for axes, (key, (name, unit)) in zip(panels, AXES.items(), strict=True):
-        for source, (_, colour, marker) in STYLES.items():
-            those = [point for point in points if point.source == source]
+    handles: dict[str, Artist] = {}
+    for axes, (key, (name, unit)) in zip(panels, costs.items(), strict=True):
+        for source, (_, colour, marker) in styles.items():
+            those = [point for point in points if point.source == source and getattr(point, key) is not None]
             if those:
                 x, y = [getattr(point, key) / unit for point in those], [point.psnr for point in those]
                 size = 190 if source == OURS else 45
-                axes.scatter(x, y, s=size, c=colour, marker=marker, label=source, zorder=3, edgecolors="white")
+                handles[source] = axes.scatter(
+                    x, y, s=size, c=colour, marker=marker, label=source, zorder=3, edgecolors="white"
+                )
         axes.set_xscale("log")
         axes.margins(0.09, 0.07)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
@@ -116,11 +146,19 @@ def tradeoff(points: Sequence[Point], title: str) -> Figure:
         axes.grid(color="#dddddd", linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("Y-PSNR (dB)", fontsize=12)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(STYLES), frameon=False, fontsize=11)
+    shown = [source for source in styles if source in handles]
+    figure.legend(
+        [handles[source] for source in shown],
+        shown,
+        loc="outside lower center",
+        ncols=len(styles),
+        frameon=False,
+        fontsize=11,
+    )
     figure.draw_without_rendering()  # fixes the layout, which labels are measured against
-    for axes, (key, (_, unit)) in zip(panels, AXES.items(), strict=True):
-        _place_labels(axes, [(point, getattr(point, key) / unit) for point in points])
+    for axes, (key, (_, unit)) in zip(panels, costs.items(), strict=True):
+        drawn = [(point, getattr(point, key)) for point in points if getattr(point, key) is not None]
+        _place_labels(axes, [(point, cost / unit) for point, cost in drawn], styles)
     return figure
 
 
@@ -142,14 +180,14 @@ RADII, DIRECTIONS, LEADER = (5, 9, 14, 20, 28, 38, 50, 64, 80, 100, 125, 160, 20
 MARKER, CROWD = 6, 120
 
 
-def _place_labels(axes: Axes, points: Sequence[tuple[Point, float]]) -> None:
+def _place_labels(axes: Axes, points: Sequence[tuple[Plotted, float]], styles: Styles) -> None:
     """Name every point, at the nearest place where the name covers no point, no other name and no line to one."""
     at = [tuple(axes.transData.transform((x, point.psnr))) for point, x in points]
     taken = [Bbox.from_bounds(x - MARKER, y - MARKER, 2 * MARKER, 2 * MARKER) for x, y in at]
     # The most crowded points choose first.
     crowds = [sum(abs(x - u) + abs(y - v) < CROWD for u, v in at) for x, y in at]
     for _, (point, x), centre in sorted(zip(crowds, points, at, strict=True), key=lambda item: -item[0]):
-        colour, bold = STYLES[point.source][1], point.source == OURS
+        colour, bold = styles[point.source][1], point.source == OURS
         text = axes.annotate(
             point.label,
             (x, point.psnr),

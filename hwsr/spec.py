@@ -216,7 +216,12 @@ def _check_scale(scale: int) -> None:
 def _check_bits(precision: Precision, bits: Bits) -> None:
     """Raise HwsrError unless widths and precision say the same."""
     if precision not in FIXED_POINT and bits != ALL_8:
-        raise HwsrError("bits of layers and accumulators are for fixed-point networks; write int8, int8t or wNaN too")
+        remedy = "write int8, int8t or wNaN too"
+        if precision is Precision.TERNARY:
+            remedy = "an SP-conv's weights are ternary and its sums as wide as they need to be; leave these words out"
+        if precision is Precision.INT8_AFFINE:
+            remedy = "int8a has 8 bits throughout and accumulators of 32; leave these words out, or write int8"
+        raise HwsrError(f"bits of layers and accumulators (accN, NAME=wNaN) are for fixed-point networks; {remedy}")
     if (precision is Precision.LOW_BITS) == bits.eight:
         raise HwsrError(f"w{bits.weights}a{bits.activations} is not {precision}; 8 bits of both are int8 or int8t")
 

@@ -14,6 +14,7 @@ from hwsr.cli.app import parse_size
 from hwsr.data.images import read_image, write_png
 from hwsr.errors import HwsrError
 from hwsr.hls.project import load_project
+from hwsr.ir.seal import sealed
 from tests.hls.hls_graphs import damaged
 
 SPEC = "ST-bl x2 n4 g0 b1 noca anchor direct r1"
@@ -261,7 +262,7 @@ def test_a_project_of_another_model_is_refused(
     weights = next(item for item in network.graph.initializer if len(item.dims) == 4)
     values = -onnx.numpy_helper.to_array(weights)
     weights.CopyFrom(onnx.numpy_helper.from_array(values, weights.name))
-    onnx.save(network, tmp_path / "other.onnx")
+    (tmp_path / "other.onnx").write_bytes(sealed(network))
     refused(capsys, monkeypatch, ["csim", project, "-m", tmp_path / "other.onnx"], "was not made from")
 
 

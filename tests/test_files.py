@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from hwsr.errors import HwsrError
-from hwsr.files import atomic_path, write_text
+from hwsr.files import atomic_path, writable_folder, write_text
 
 
 def test_an_error_keeps_what_was_there(tmp_path: Path) -> None:
@@ -36,3 +36,12 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "real")
     write_text(tmp_path / "link", "new")
     assert (tmp_path / "link").is_symlink() and (tmp_path / "real").read_text() == "new"
+
+
+def test_a_folder_that_can_be_written_is_as_it_was(tmp_path: Path) -> None:
+    assert writable_folder(tmp_path / "a" / "b") == tmp_path / "a" / "b"
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "kept").write_text("")
+    writable_folder(tmp_path / "a")
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["kept"]

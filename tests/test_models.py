@@ -1,10 +1,11 @@
-"""The released models are what their cards say."""
+"""The released models are what their cards and their release.json say."""
 
 from pathlib import Path
 
 import pytest
 
 from hwsr.data.datasets import validation_images
+from hwsr.release import check_release
 from hwsr.train.checkpoint import load_network, load_tensors
 from hwsr.train.validation import validate
 
@@ -13,6 +14,13 @@ MODELS = sorted(path.parent for path in (Path(__file__).parent.parent / "models"
 
 def test_there_are_released_models() -> None:
     assert MODELS
+
+
+@pytest.mark.parametrize("folder", MODELS, ids=[folder.name for folder in MODELS])
+def test_a_released_model_is_what_its_release_says(folder: Path) -> None:
+    release = check_release(folder)
+    assert release.scores.keys() == {"Set5", "Set14", "B100"}
+    assert not release.made_from or (folder.parent / release.made_from / "model.safetensors").is_file()
 
 
 @pytest.mark.parametrize("folder", MODELS, ids=[folder.name for folder in MODELS])

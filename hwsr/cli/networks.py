@@ -1,5 +1,6 @@
-"""Commands about networks: count, adders, tables, matrix, summary."""
+"""Commands about networks: count, adders, equal, tables, matrix, summary."""
 
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -37,6 +38,17 @@ def adders(model: ModelFolder, json: JsonOption = None) -> None:
     costs = count(model_graph(model), progress)
     console.print(render(costs))
     write_figures(json, as_json(costs))
+
+
+@app.command()
+def equal(model: ModelFolder, json: JsonOption = None) -> None:
+    """Find the float and the int8 network at about the bits and at about the adder bits of an exported model."""
+    from hwsr.cost import model_matches, render_matches
+
+    with console.status("looking for widths"):
+        spec, found = model_matches(model)
+    console.print(render_matches(found, spec))
+    write_figures(json, {"spec": spec, "matches": [asdict(each) for each in found]})
 
 
 @app.command()

@@ -110,6 +110,36 @@ def plot_tradeoff(
     write_figures(json, {"set": benchmark, "scale": scale, "networks": [asdict(point) for point in shown]})
 
 
+@plot.command("cost")
+def plot_cost(
+    models: Annotated[list[Path], typer.Argument(help="folders of models, float or exported")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="PNG or SVG to write")],
+    benchmark: Annotated[str, typer.Option("--set", help="benchmark set of the models' release.json")] = "Set5",
+    data: Annotated[Path | None, typer.Option(help="benchmark set to score on in place of that")] = None,
+    share: Annotated[bool, typer.Option(help="also with common sums shared; minutes for 8-bit weights")] = False,
+    table: Annotated[Path | None, typer.Option(help="also write the table as Markdown")] = None,
+    json: JsonOption = None,
+) -> None:
+    """Draw PSNR against the bits of the model and the adder bits of a pixel, and print both."""
+    from functools import partial
+
+    from rich.progress import track
+
+    from hwsr.cost import as_json, costed, markdown, render
+    from hwsr.files import write_text
+    from hwsr.plot import COST_AXES, PRECISION_STYLES, SHARED_AXES, check_suffix, save, tradeoff
+
+    check_suffix(out)
+    name = data.resolve().name if data else benchmark
+    progress = partial(track, description="sharing sums", console=console, transient=True)
+    found = [costed(model, benchmark, data, share, progress) for model in models]
+    console.print(render(found, name))
+    save(tradeoff(found, name, SHARED_AXES if share else COST_AXES, PRECISION_STYLES), out)
+    if table:
+        write_text(table, markdown(found))
+    write_figures(json, as_json(found, {"set": name}))
+
+
 @plot.command("crops")
 def plot_crops(
     image: Annotated[Path, typer.Argument(help="original at full size")],

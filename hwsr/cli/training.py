@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from hwsr.cli.app import DataOption, JsonOption, app, console, parse_size, write_figures
+from hwsr.form import Form
 from hwsr.train.recipe import FloatPrecision, Preset, Settings
 
 FAILED = 1
@@ -103,6 +104,36 @@ def sweep(
         console.print(f"failed: {failure.spec}: {failure.error}", highlight=False)
     if failures:
         raise typer.Exit(FAILED)
+
+
+@app.command("release")
+def release_command(
+    model: Annotated[Path, typer.Argument(help="folder of a trained float model, such as models/NAME")],
+    form: Annotated[list[Form] | None, typer.Option(help="forms to make [all of them]")] = None,
+    data: DataOption = None,
+    steps: StepsOption = None,
+    rate: RateOption = None,
+    batch: BatchOption = None,
+    patch: PatchOption = None,
+    seed: SeedOption = 0,
+    precision: PrecisionOption = FloatPrecision.FULL,
+    evaluate: Annotated[
+        Path | None, typer.Option("--eval", help="folder of data sets to score on [embedded photographs]")
+    ] = None,
+    work: Annotated[Path, typer.Option(help="folder for trainings and their checkpoints")] = Path("runs/release"),
+    json: JsonOption = None,
+) -> None:
+    """Make the quantized forms of a float model, in folders beside it. Started again, it goes on where it was."""
+    from hwsr.release import Order, as_json, release, render
+    from hwsr.sweep import data_sets
+
+    asked = Settings(Preset.DEFAULT, steps, rate, batch, patch, seed)
+    made = release(
+        Order(model, tuple(form or Form), data, data_sets(evaluate), work, asked, precision),
+        console,
+    )
+    console.print(render(made))
+    write_figures(json, as_json(made))
 
 
 @app.command()

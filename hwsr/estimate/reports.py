@@ -26,6 +26,19 @@ DESCRIPTION = frozenset(
     )
 )
 
+# Columns of numbers above zero, with what a number stays below; zeros may be none.
+_NUMBERS = {
+    **dict.fromkeys(
+        (
+            *("in_height", "in_width", "out_height", "out_width", "height", "width", "new_height", "new_width"),
+            *("n_chan", "n_filt", "n_in", "n_out", "filt_height", "filt_width", "stride_height", "stride_width"),
+            *("pool_height", "pool_width", "reuse_factor", "n_zeros"),
+        ),
+        2**40,
+    ),
+    "clock_target_ns": 1000,
+}
+
 KINDS: dict[str, Kind] = {
     "conv1d": "conv",
     "conv2d": "conv",
@@ -146,6 +159,7 @@ def describe(row: Row) -> Kernel:
     if layer_type not in KINDS:
         raise Undescribed(f"no model of layer type '{layer_type}'")
     kind = KINDS[layer_type]
+    _check_numbers(row)
     if kind in ("conv", "depthwise") and "parallel" in str(row.get("io_type", "")):
         raise Undescribed("an io_parallel convolution: there is no report of one to learn from")
     streams = parse_module(row.get("module"))
@@ -170,6 +184,16 @@ def describe(row: Row) -> Kernel:
         **(_sharing(row) if kind in ("conv", "depthwise", "dense", "batchnorm") else {}),
     )
     return _weighted(kernel, row)
+
+
+def _check_numbers(row: Row) -> None:
+    """Raise Undescribed where a column of numbers holds anything else; hls4ml writes -1 filters where it means none."""
+    for name, limit in _NUMBERS.items():
+        value = row.get(name)
+        if value is None or (name, value) in (("n_zeros", 0), ("n_filt", -1)):
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < limit:
+            raise Undescribed(f"{name} is {str(value)[:20]!r}, not a number above zero and below {limit}")
 
 
 def _weighted(kernel: Kernel, row: Row) -> Kernel:

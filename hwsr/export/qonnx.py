@@ -18,6 +18,7 @@ from hwsr import __version__
 from hwsr.errors import HwsrError
 from hwsr.files import atomic_path
 from hwsr.ir.read import AFFINE
+from hwsr.ir.seal import sealed
 from hwsr.spec import Precision
 from hwsr.train.checkpoint import digest
 from hwsr.zoo.layers import reciprocal
@@ -89,7 +90,7 @@ def export_qonnx(network: Network, path: Path, frame: tuple[int, int] = DEFAULT_
             _Manager.export(network.eval(), args=image, export_path=str(temporary), dynamo=False)
         model = onnx.load_model(str(temporary), load_external_data=False)
         _name(model, network)
-        onnx.save_model(ModelWrapper(model).transform(InferShapes()).model, str(temporary))
+        temporary.write_bytes(sealed(_with_shapes(model)))
 
 
 def _name(model: onnx.ModelProto, network: Network) -> None:
@@ -104,6 +105,20 @@ def _name(model: onnx.ModelProto, network: Network) -> None:
     weights = digest({name: tensor.detach() for name, tensor in network.state_dict().items()})
     affine = dict([AFFINE] if network.spec.precision is Precision.INT8_AFFINE else [])
     onnx.helper.set_model_props(model, {"hwsr.spec": str(network.spec), WEIGHTS: weights, **affine})
+
+
+def _with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with the shape of every tensor, always the same for the same model.
+
+    qonnx gives every reader of a constant its own and draws their names.
+    """
+    known = {item.name for item in model.graph.initializer}
+    known |= {name for node in model.graph.node for name in (*node.input, *node.output)}
+    shaped = ModelWrapper(model).transform(InferShapes())
+    drawn = [item.name for item in shaped.graph.initializer if item.name not in known]
+    for i, name in enumerate(drawn):
+        shaped.rename_tensor(name, f"constant_{i}")
+    return shaped.model
 
 
 def exported_weights(path: Path) -> str:

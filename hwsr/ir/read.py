@@ -34,6 +34,7 @@ from hwsr.ir.graph import (
     Tensor,
     Upsample,
 )
+from hwsr.ir.seal import check_seal
 
 # What a file says of itself where scales may be any number and zero points other than 0.
 AFFINE = ("hwsr.arithmetic", "affine")
@@ -47,7 +48,7 @@ FUNCTIONS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
 
 
 def read_qonnx(path: Path) -> IntGraph:
-    """The network of a QONNX file. Raises HwsrError with the node that does not fit."""
+    """The network of a QONNX file. Raises HwsrError with the node that does not fit, or where the file was damaged."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:
@@ -60,9 +61,12 @@ def read_qonnx(path: Path) -> IntGraph:
 
     affine = any((prop.key, prop.value) == AFFINE for prop in model.metadata_props)
     try:
-        return (AffineReader if affine else Reader)(model.graph).read()
+        # Last, for a node that cannot be read tells more than a digest.
+        graph = (AffineReader if affine else Reader)(model.graph).read()
+        check_seal(model, data)
     except HwsrError as error:
         raise HwsrError(f"{path}: {error}") from error
+    return graph
 
 
 @dataclass(frozen=True, eq=False)

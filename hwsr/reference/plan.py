@@ -34,6 +34,9 @@ Float = type[np.float32] | type[np.float64]
 # Largest integer, and largest spread of the graph's grids, with which no product of a float leaves its exponents.
 _LIMITS: tuple[tuple[Float, int, int], ...] = ((np.float32, 1 << 24, 48), (np.float64, 1 << 53, 400))
 
+# A convolution of fewer input times output channels gains nothing from making its columns in pairs.
+LEAST_PAIRED = 128
+
 
 @dataclass(frozen=True)
 class Lines:
@@ -54,10 +57,16 @@ class Lines:
 
 @dataclass(frozen=True)
 class Plan:
-    """A graph, the lines of each of its tensors, and how many pixels its widest kernel looks beside the image."""
+    """A graph and the lines of each of its tensors.
+
+    paired: the convolutions that make two columns at once; phases: as how many rows an image row is stored, 2 where
+    there are any; margin: how many columns of a phase its widest kernel looks beside the image.
+    """
 
     graph: IntGraph
     lines: dict[str, Lines]
+    paired: frozenset[str]
+    phases: int
     margin: int
 
 
@@ -82,7 +91,34 @@ def make_plan(graph: IntGraph) -> Plan | None:
             after=max([0, *(half - (lag - lags[name]) for lag, half in reach)]),
             margin=any(reader.weight.shape[3] > 1 for reader in _convs(readers)),
         )
-    return Plan(graph, lines, max([0, *(conv.weight.shape[3] // 2 for conv in _convs(graph.nodes))]))
+    paired = frozenset(
+        conv.name for conv in _convs(graph.nodes) if not graph.fixed_frame and _pairs(graph, conv, lines)
+    )
+    phases = 2 if paired else 1
+    margin = max([0, *(-(-(conv.weight.shape[3] // 2) // phases) for conv in _convs(graph.nodes))])
+    return Plan(graph, lines, paired, phases, margin)
+
+
+def _pairs(graph: IntGraph, node: Conv, lines: dict[str, Lines]) -> bool:
+    """Whether a convolution is worth pairing (`hwsr.reference.products`), and stays exact in float32."""
+    source = node.inputs[0]
+    c_out, c_in, _, kw = node.weight.shape
+    if kw != 3 or node.groups > 1 or c_in * c_out < LEAST_PAIRED:
+        return False
+    if np.float64 in (lines[source].dtype, lines[node.name].dtype):
+        return False
+    return pair_magnitude(node, graph.tensors[source]) <= _LIMITS[0][1]
+
+
+def pair_magnitude(node: Conv, x: Tensor) -> int:
+    """Largest number, in halves of the convolution's unit, that making its columns in pairs can meet."""
+    lo, hi = min(x.lo, 0), max(x.hi, 0)
+    difference, total = hi - lo, 2 * max(-lo, hi)
+    g0, g1, g2 = np.moveaxis(node.weight, 3, 0)
+    halves = ((2 * g0, difference), (g0 + g1 + g2, total), (g0 - g1 + g2, difference), (2 * g2, difference))
+    m0, m1, m2, m3 = (np.abs(weight).sum((1, 2)) * reach for weight, reach in halves)
+    # What is added last makes the convolution's own sum.
+    return max(int(np.max([m0, m1 + m2, m3])), 2 * conv_magnitude(node, x), 2 * total)
 
 
 UPSCALING = (PixelShuffle, Upsample)

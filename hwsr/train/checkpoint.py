@@ -1,7 +1,8 @@
 """Weights on disk: safetensors with a card inside, and the same card as JSON beside it for people to read.
 
-The card in the safetensors file is the one that is loaded, so weights and card cannot come apart. Its digest covers
-every tensor. Nothing here trusts a file: what is damaged, not finite or of other shapes is refused with HwsrError.
+The card in the safetensors file is the one that is loaded, so weights and card cannot come apart. Its digests cover
+every tensor and itself. Nothing here trusts a file: what is damaged, not finite or of other shapes is refused with
+HwsrError.
 """
 
 import hashlib
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from hwsr.errors import HwsrError
 from hwsr.files import atomic_path, write_text
 from hwsr.quant import build, set_quantized
+from hwsr.seal import BLANK, holds, seal_of
 from hwsr.spec import Precision, Spec, parse_spec
 from hwsr.train.recipe import Recipe
 from hwsr.zoo.network import Network
@@ -42,7 +44,7 @@ class Card(BaseModel):
 
     `init_sha256` is the `tensors_sha256` of the model that the run started from, `teacher_sha256` that of the model it
     learned from, if it did. `calibration` tells what images a quantization after training saw; the other fields are
-    then those of the float model, but for `spec`.
+    then those of the float model, but for `spec`. `card_sha256` is the card's own digest (hwsr/seal.py).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
@@ -62,6 +64,7 @@ class Card(BaseModel):
     precision: str = "32-true"
     accelerator: str = "cpu"
     devices: int = Field(default=1, ge=1)
+    card_sha256: str = ""
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], card: Card) -> None:
@@ -71,7 +74,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], card: Card) -> None:
     """
     owned = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     _check_finite(path, owned)
-    card = card.model_copy(update={"tensors_sha256": digest(owned)})
+    card = _sealed(card.model_copy(update={"tensors_sha256": digest(owned)}))
     with atomic_path(path) as temporary:
         temporary.write_bytes(save(owned, metadata={"card": card.model_dump_json()}))
     write_text(path.with_suffix(".json"), card.model_dump_json(indent=2) + "\n")
@@ -83,7 +86,7 @@ def load_tensors(path: Path) -> tuple[Tensors, Card]:
         raise HwsrError(f"{path}: no such file; train a model or check the path")
     try:
         with safe_open(path, framework="pt") as file:
-            card = Card.model_validate_json((file.metadata() or {}).get("card", ""))
+            card = _card((file.metadata() or {}).get("card", ""))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, OSError, ValueError) as error:
         raise HwsrError(f"{path}: damaged, or not written by hwsr ({_reason(error)}); train or copy it anew") from error
@@ -91,6 +94,19 @@ def load_tensors(path: Path) -> tuple[Tensors, Card]:
         raise HwsrError(f"{path}: the tensors do not match their digest; train or copy it anew")
     _check_finite(path, tensors)
     return tensors, card
+
+
+def _sealed(card: Card) -> Card:
+    blank = card.model_copy(update={"card_sha256": BLANK})
+    return card.model_copy(update={"card_sha256": seal_of(blank.model_dump_json().encode())})
+
+
+def _card(text: str) -> Card:
+    """The card of a file. Raises ValueError; files from before cards had a digest are read without."""
+    card = Card.model_validate_json(text)
+    if card.card_sha256 and not holds(text.encode(), card.card_sha256):
+        raise ValueError("the card does not match its digest")
+    return card
 
 
 def restore(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:

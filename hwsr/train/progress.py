@@ -14,6 +14,12 @@ from hwsr.train.recipe import Mode
 SCALARS_EVERY = 10
 
 
+def describe(score: Score, steps: int, mode: Mode) -> str:
+    """A validation of a run of `steps` in one line."""
+    images = ", ".join(f"{name} {db:.2f}" for name, db in score.psnr_y.items())
+    return f"step {score.step}/{steps} {mode}: {score.mean:.2f} dB ({images})"
+
+
 class Display:
     """Receives the numbers of a run in step order."""
 
@@ -31,10 +37,7 @@ class Display:
 
     def score(self, score: Score, mode: Mode) -> None:
         self._bar.update(self._task, db=f"{score.mean:.2f} dB")
-        images = ", ".join(f"{name} {db:.2f}" for name, db in score.psnr_y.items())
-        self._bar.console.print(
-            f"step {score.step}/{self._steps} {mode}: {score.mean:.2f} dB ({images})", highlight=False
-        )
+        self._bar.console.print(describe(score, self._steps, mode), highlight=False)
         for name, db in score.psnr_y.items():
             self._scalar(f"psnr_y/{name}", db, score.step)
 

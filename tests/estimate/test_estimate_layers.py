@@ -125,6 +125,21 @@ def test_strange_values_are_no_crash(name: str, value: object) -> None:
     assert found["lut"] is not None or found["reason"]
 
 
+@pytest.mark.parametrize("value", [-1, 0, -3.5, "x", True, [], float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    "name", ["in_height", "n_chan", "filt_width", "stride_height", "reuse_factor", "clock_target_ns"]
+)
+def test_numbers_that_are_none_are_named(name: str, value: object) -> None:
+    found = estimate_point(CONV | {name: value})
+    assert found["lut"] is None and found["reason"].startswith(f"{name} is '{value}', not a number above zero")
+
+
+def test_no_zeros_and_no_filters_are_said_so() -> None:
+    assert estimate_point(CONV | {"n_zeros": 0})["lut"] == estimate_point(CONV)["lut"]
+    batchnorm = {"layer_type": "batchnorm", "n_in": 64, "n_filt": -1, "reuse_factor": 1}
+    assert estimate_point({**CONV, **batchnorm})["lut"] is not None
+
+
 def test_what_the_module_name_says_stands_in() -> None:
     module = "relu_array_ap_fixed_13u_array_ap_ufixed_10_0_4_0_0_13u_relu_config8_s"
     relu = {"layer_type": "relu", "tool": "Vitis HLS", "module": module}

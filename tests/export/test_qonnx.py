@@ -92,3 +92,9 @@ def test_a_channel_that_died_in_training_is_exported(tmp_path: Path) -> None:
 def test_a_frame_too_large_for_an_exact_mean_is_refused(tmp_path: Path) -> None:
     with pytest.raises(HwsrError, match="320x180"):
         export_qonnx(random_network(SPECS[0]), tmp_path / "model.onnx", (180, 320))
+
+
+def test_a_file_is_the_same_bytes_again(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        export_qonnx(random_network(SPECS[5]), tmp_path / f"{name}.onnx", (9, 11))
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()

@@ -26,8 +26,8 @@ from hwsr.ir.graph import (
     Table,
     Upsample,
 )
-from hwsr.reference import naive, stream
-from hwsr.reference.plan import magnitude, make_plan
+from hwsr.reference import naive, plan, products, stream
+from hwsr.reference.plan import magnitude, make_plan, pair_magnitude
 from hwsr.reference.run import prepare, run
 
 BYTE = QType(8, True, 0)
@@ -59,9 +59,10 @@ KERNELS = st.sampled_from([(1, 1), (3, 3), (1, 3), (3, 1), (5, 3), (3, 7)])
     st.sampled_from([2, 8, 16, 25]),
     st.sampled_from([(1, 3), (2, 2), (4, 1)]),
     st.sampled_from([1, 200, 10**6]),
+    st.sampled_from([1, 10**6]),
     st.integers(0, 2**32 - 1),
 )
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=100)
 def test_streaming_equals_the_definition(
     kernels: tuple[tuple[int, int], ...],
     height: int,
@@ -69,9 +70,13 @@ def test_streaming_equals_the_definition(
     bits: int,
     grouped: tuple[int, int],
     step_bytes: int,
+    least_paired: int,
     seed: int,
 ) -> None:
-    """Every node that streams; weights of 16 bits need float64, of 25 integers; from a row a step to all of them."""
+    """Every node that streams; weights of 16 bits need float64, of 25 integers; from a row a step to all of them.
+
+    With columns made in pairs, where a kernel is three wide, and without.
+    """
     rng = np.random.default_rng(seed)
     (groups, c_group), at = grouped, [int(frac) for frac in rng.integers(-3, 4, 3)]
     c = groups * c_group
@@ -102,7 +107,8 @@ def test_streaming_equals_the_definition(
     image = rng.choice([-128, 0, 127], (3, height, width))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stream, "STEP_BYTES", step_bytes)
-        patch.setattr(stream, "COLUMNS", 3)
+        patch.setattr(products, "COLUMNS", 3)
+        patch.setattr(plan, "LEAST_PAIRED", least_paired)
         assert np.array_equal(run(graph, image), defined(graph, image))
 
 
@@ -141,9 +147,9 @@ def test_sums_at_the_bound_of_a_type(weight: int, bias: int, dtype: type | None)
     """256 times the weight, plus the bias: 2^24 and 2^53 are the last sums that float32 and float64 hold."""
     node = Conv("c", ("x",), np.array([[[[weight]]], [[[-weight]]]]), 50, np.zeros(2, int), np.full(2, bias))
     graph = make_graph((Input("x", (), 1, QType(9, True, 0)), node), (1, 2))
-    plan = make_plan(graph)
+    made = make_plan(graph)
     assert magnitude(graph, node) == 256 * weight + bias
-    assert (plan and plan.lines["c"].dtype) is dtype
+    assert (made and made.lines["c"].dtype) is dtype
     image = np.array([[[-256, 255]]])
     assert np.array_equal(run(graph, image), defined(graph, image))
 
@@ -151,8 +157,8 @@ def test_sums_at_the_bound_of_a_type(weight: int, bias: int, dtype: type | None)
 def test_grids_that_leave_the_exponents_of_float32_take_float64() -> None:
     node = Conv("c", ("x",), np.ones((2, 1, 1, 1), int), 2, np.array([0, 50]), np.zeros(2, int))
     graph = make_graph((Input("x", (), 1, BYTE), node, Requantize("out", ("c",), BYTE)), (1, 1))
-    plan = make_plan(graph)
-    assert plan is not None and plan.lines["c"].dtype is np.float64
+    made = make_plan(graph)
+    assert made is not None and made.lines["c"].dtype is np.float64
     image = np.array([[[-3]]])
     assert np.array_equal(run(graph, image), defined(graph, image))
 
@@ -162,8 +168,8 @@ def test_a_factor_is_folded_into_its_convolution_only_where_it_stays_exact() -> 
         scale = Scale("s", ("c",), np.array([factor]), 24, np.zeros(1, int))
         node = Conv("c", ("x",), np.full((1, 1, 3, 3), 3), 8, np.zeros(1, int), np.ones(1, int))
         graph = make_graph((Input("x", (), 1, BYTE), node, scale), (3, 3))
-        plan = make_plan(graph)
-        assert plan is not None and ("c" not in plan.lines) == merged
+        made = make_plan(graph)
+        assert made is not None and ("c" not in made.lines) == merged
         image = np.full((1, 3, 3), -128)
         assert np.array_equal(run(graph, image), defined(graph, image))
 
@@ -175,3 +181,45 @@ def test_one_prepared_network_serves_frames_of_any_size() -> None:
     for size in ((4, 4), (1, 9), (30, 2), (4, 4)):
         image = rng.integers(-128, 128, (1, *size))
         assert np.array_equal(prepared(image), defined(graph, image))
+
+
+def pairs(rng: np.random.Generator, weight: IntArray, width: int, signed: bool) -> tuple[IntGraph, IntArray]:
+    """A convolution of random biases on a frame of 3 rows, and an image of extremes."""
+    bias, frac = rng.integers(-(1 << 12), 1 << 12, len(weight)), rng.integers(0, 3, len(weight))
+    of = QType(8, signed, 0)
+    node = Conv("c", ("x",), weight, 16, frac, bias)
+    graph = make_graph(
+        (Input("x", (), weight.shape[1], of), node, Requantize("out", ("c",), QType(20, True, 0))), (3, width)
+    )
+    return graph, rng.choice([of.lo, of.hi, 0], (weight.shape[1], 3, width))
+
+
+@given(st.integers(1, 11), st.booleans(), st.booleans(), st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=60)
+def test_columns_made_in_pairs_at_the_bound_of_a_float32(width: int, signed: bool, alike: bool, seed: int) -> None:
+    """Weights as large as the proof lets them be: all of one sign, where the sum of three is largest, or any."""
+    rng = np.random.default_rng(seed)
+    weight = rng.integers(1, 100, (16, 16, 3, 3)) if alike else rng.integers(-99, 100, (16, 16, 3, 3))
+    graph, image = pairs(rng, weight, width, signed)
+    reach = pair_magnitude(graph.nodes[1], graph.tensors["x"])
+    graph, image = pairs(rng, weight * max(((1 << 24) - (1 << 14)) // reach, 1), width, signed)
+    made = make_plan(graph)
+    assert made and made.paired == {"c"} and made.phases == 2
+    assert np.array_equal(run(graph, image), defined(graph, image))
+
+
+def test_columns_are_not_made_in_pairs_beyond_a_float32() -> None:
+    rng = np.random.default_rng(0)
+    graph, image = pairs(rng, np.full((16, 16, 3, 3), 600), 5, True)
+    made = make_plan(graph)
+    assert made and not made.paired and made.phases == 1
+    # 144 * 600 * 128 < 2^24 is exact, yet three weights times the sum of two inputs are not, in halves.
+    assert made.lines["c"].dtype is np.float32
+    assert np.array_equal(run(graph, image), defined(graph, image))
+
+
+def test_the_largest_number_of_a_pair_by_hand() -> None:
+    """One channel of weights 1, 2, 3 over 0 to 255: in halves |1 + 2 + 3| * 510 + |1 - 2 + 3| * 255, or the sum's."""
+    node = Conv("c", ("x",), np.array([[[[1, 2, 3]]]]), 8, np.zeros(1, int), np.zeros(1, int))
+    graph = make_graph((Input("x", (), 1, QType(8, False, 0)), node), (1, 4))
+    assert pair_magnitude(node, graph.tensors["x"]) == 6 * 510 + 2 * 255
