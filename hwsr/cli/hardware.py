@@ -1,4 +1,4 @@
-"""Commands from a model to hardware: hls, csim, estimate."""
+"""Commands from a model to hardware: hls, hls-lint, csim, estimate."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -62,6 +62,26 @@ def hls(
         )
     console.print(f"wrote {out}: {len(project.manifest.layers)} stages, {project.manifest.frames} test frames")
     write_figures(json, project.manifest.model_dump(mode="json"))
+
+
+@app.command("hls-lint")
+def hls_lint(
+    project: Annotated[Path, typer.Argument(help="HLS project folder")],
+    json: JsonOption = None,
+) -> None:
+    """Look in a project's C++ for what Vitis and Vivado HLS refuse or answer with bad hardware. 'hls' does so too."""
+    from dataclasses import asdict
+
+    from hwsr.hls.lint import lint
+    from hwsr.hls.project import FIRMWARE, load_project
+
+    findings = lint(project / FIRMWARE, load_project(project).manifest.top)
+    for finding in findings:
+        console.print(f"{project / FIRMWARE}/{finding}", soft_wrap=True)
+    console.print(f"{len(findings)} findings" if findings else "no finding")
+    write_figures(json, {"project": str(project), "findings": [asdict(finding) for finding in findings]})
+    if findings:
+        raise typer.Exit(MISMATCH)
 
 
 @app.command()

@@ -47,7 +47,7 @@ class Layer:
     """One stage: its identifier in the generated code, the node that it is, and its kernel.
 
     pe, simd: sums that grow at a time and products of each, or look-ups at a time, None of other stages; reuse_factor:
-    clocks a pixel. turns: of its loop for a frame; cycles: from one frame to the next; resources: FIFOs into it included.
+    clocks a pixel. turns: of its loop for a frame; cycles: from one frame to the next; resources: with FIFOs into it.
     """
 
     stage: str

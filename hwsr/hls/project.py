@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hwsr.errors import HwsrError
+from hwsr.errors import HwsrError, InternalError
 from hwsr.hls import BACKENDS
 from hwsr.hls.data import adversarial, write_frames
 from hwsr.hls.fifo import IN_FLIGHT
+from hwsr.hls.lint import lint
 from hwsr.hls.lower import lower
 from hwsr.hls.model import write_firmware
 from hwsr.hls.source import precision
@@ -27,7 +28,7 @@ from hwsr.ir.graph import IntArray, IntGraph
 from hwsr.ir.stages import Reuse, Stage
 
 DEFAULT_PART = "xck26-sfvc784-2LV-c"
-MANIFEST = "hwsr.json"
+MANIFEST, FIRMWARE = "hwsr.json", "firmware"
 # What hls4ml writes to run the firmware from Python: not needed, and its configuration names the folder written to.
 _PYTHON_HOOKS = ("hls4ml_config.yml", "build_lib.sh", "{top}_bridge.cpp")
 # What a project can hold at its top that another one in its place does not replace.
@@ -126,7 +127,8 @@ def write_project(
     tiles: (N, C, H, W) real frames of the graph's size for the testbench; adversarial ones are added.
     reference: the integer reference, (C, H, W) -> (C, sH, sW), which makes the expected outputs.
     reuse_factor: see `lower`; the default is scale^2, the clocks that an input pixel's output pixels take to leave.
-    Raises HwsrError for a node or type that has no hardware, and when `out` cannot be written or holds other files.
+    Raises HwsrError for a node or type that has no hardware, and when `out` cannot be written or holds other files;
+    InternalError where the C++ holds what HLS would refuse or punish.
     """
     if backend not in BACKENDS:
         raise HwsrError(f"unknown HLS backend '{backend}'; choose one of {', '.join(BACKENDS)}")
@@ -136,6 +138,7 @@ def write_project(
     manifest = _manifest(graph, stages, _top_name(out), backend, part, clock_ns, len(frames))
     with _replacing(out) as folder:
         write_firmware(stages, folder, manifest.top, backend, part, clock_ns)
+        _check_firmware(folder, manifest.top)
         for file in _PYTHON_HOOKS:
             (folder / file.format(top=manifest.top)).unlink()
         (folder / "tb_data").mkdir(exist_ok=True)
@@ -145,6 +148,13 @@ def write_project(
         (folder / "README.md").write_text(_readme(manifest, len(tiles)), encoding="utf-8")
         (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return Project(out, manifest)
+
+
+def _check_firmware(folder: Path, top: str) -> None:
+    findings = lint(folder / FIRMWARE, top)
+    if findings:
+        more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+        raise InternalError(f"hwsr generated C++ that HLS would refuse or punish: {findings[0]}{more}")
 
 
 def graph_hash(graph: IntGraph) -> str:

@@ -1,4 +1,4 @@
-"""Stream kernels whose channels take turns, or whose rows wait, against the reference: every number of clocks and scale."""
+"""Stream kernels whose channels take turns, or whose rows wait, against the reference."""
 
 from pathlib import Path
 
