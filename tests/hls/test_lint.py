@@ -108,6 +108,7 @@ SNIPPETS = {
     "triangle": ("for (int i = 0; i < 8; i++) {\nfor (int j = 0; j < i; j++) {} }", "loop-bound", 2),
     "counter changed": ("for (int i = 0; i < 8; i++) { i += 2; }", "loop-bound", 1),
     "throw": ("throw 1;", "unsupported", 1),
+    "assembly": ('asm("nop");', "unsupported", 1),
     "goto": ("goto end;\nend: return;", "unsupported", 1),
     "self": ("work(data, n);", "recursion", -1),
     "unknown pragma": ("#pragma HLS PIPELNE", "pragma", 1),
@@ -202,6 +203,23 @@ def test_a_chain_of_calls_that_comes_back_is_recursion(tmp_path: Path) -> None:
         "kernels.h:3 recursion 'odd' calls itself",
         "kernels.h:4 recursion 'even' calls itself",
     ]
+
+
+@pytest.mark.parametrize(
+    "member, rule",
+    [
+        ("virtual int get() { return 1; }", "unsupported"),
+        ("std::vector<int> held;\nint get() { return 1; }", "dynamic-memory"),
+        ("int held;\nint get() { return held; }", None),
+    ],
+)
+def test_a_class_is_looked_at_where_it_is_used(member: str, rule: str | None, tmp_path: Path) -> None:
+    folder = firmware(tmp_path, "Held held;\ns = held.get();")
+    path = folder / "kernels.h"
+    path.write_text(path.read_text().replace("// comment", f"struct Held {{\n{member}\n}};"))
+    assert {finding.rule for finding in others(lint(folder, "top"))} == ({rule} if rule else set())
+    path.write_text(path.read_text().replace("Held held;\ns = held.get();", ""))
+    assert others(lint(folder, "top")) == []
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:

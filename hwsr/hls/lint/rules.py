@@ -30,8 +30,6 @@ _REFUSED = {
     "throw_statement": "an exception",
     "try_statement": "an exception",
     "goto_statement": "a jump",
-    "virtual": "a virtual function",
-    "asm": "assembly",
     "gnu_asm_expression": "assembly",
 }
 _DIRECTIVES = frozenset(
@@ -67,14 +65,15 @@ _DIRECTIVES = frozenset(
         "UNROLL",
     ]
 )
-_NAMING = ("variable", "port", "instances", "limit_of")
+_NAMING = ("variable", "port")
 _COUNTING = ("distance", "factor", "depth", "dim", "II", "ii", "latency", "min", "max", "avg")
 LOOPS = ("for_statement", "while_statement", "do_statement", "for_range_loop")
 
 
 def allocations(function: Function) -> Iterator[Finding]:
-    """No memory that is allocated, or sized, while the hardware runs."""
-    for node in function.nodes:
+    """No memory that is allocated, or sized, while the hardware runs, in the function or its class's members."""
+    members = function.owner.members.values() if function.owner else ()
+    for node in (*function.nodes, *(node for member in members for node in walk(member.node))):
         what = ""
         match node.type:
             case "new_expression" | "delete_expression":
@@ -96,6 +95,8 @@ def allocations(function: Function) -> Iterator[Finding]:
 
 def refused(function: Function) -> Iterator[Finding]:
     """Nothing of C++ that has no hardware, and no source that the parser cannot read."""
+    if any(child.type == "virtual" for child in function.node.children):
+        yield Finding.of(function, function.node, "unsupported", f"'{function.title}' is virtual")
     for node in function.nodes:
         if node.type in _REFUSED:
             yield Finding.of(function, node, "unsupported", f"{_REFUSED[node.type]} has no hardware")
