@@ -14,7 +14,7 @@ from hwsr.hls.convolution import clipped_shift, signed_bits
 from hwsr.hls.layers import register
 from hwsr.hls.lower import lower
 from hwsr.hls.model import layer_of, model_config, quiet, write_constants
-from hwsr.hls.project import DEFAULT_PART
+from hwsr.hls.project import DEFAULT_PARTS
 from hwsr.hls.source import precision
 from hwsr.ir.check import align
 from hwsr.ir.graph import Conv, IntGraph, QType, Requantize
@@ -41,7 +41,7 @@ def write_stock(graph: IntGraph, folder: Path, top: str, reuse_factor: int = 1) 
         from hls4ml.model import ModelGraph
 
         register()
-        config = model_config(types, folder, top, "Vitis", DEFAULT_PART, 5.0)
+        config = model_config(types, folder, top, "Vitis", DEFAULT_PARTS["Vitis"], 5.0)
         config["WriterConfig"]["WriteWeightsTxt"] = True
         ModelGraph.from_layer_list(config, layers).write()
     write_constants(stages, folder)

@@ -8,5 +8,9 @@ class HwsrError(Exception):
     """
 
 
+class InternalError(Exception):
+    """What hwsr made is wrong, whatever it was made from: one line, exit code 70."""
+
+
 class Interrupted(Exception):
     """Work was stopped by a signal and its state is saved; the message says how to go on. Exit code 130."""

@@ -8,15 +8,15 @@ import warnings
 from typer.exceptions import Abort, TyperException
 
 from hwsr.cli.app import app
-from hwsr.errors import HwsrError, Interrupted
+from hwsr.errors import HwsrError, InternalError, Interrupted
 
 # Each adds its commands to the app, in the order of the help text.
 # isort: off
 from hwsr.cli import training, quantization, hardware, pictures, networks  # noqa: F401
 # isort: on
 
-# Exit codes: 0 done, 1 a comparison found a mismatch or a network of a sweep failed, 2 bad input or environment, 70 an
-# error in hwsr itself (with its traceback), 130 interrupted, 141 the reader of a pipe went away.
+# Exit codes: 0 done, 1 a comparison found a mismatch, a network of a sweep failed or the linter found something, 2 bad
+# input or environment, 70 an error in hwsr itself, 130 interrupted, 141 the reader of a pipe went away.
 BAD_INPUT, INTERNAL, INTERRUPTED, BROKEN_PIPE = 2, 70, 130, 141
 
 
@@ -34,6 +34,9 @@ def _run() -> int:
         return _refuse(f"{error.format_message()} 'hwsr COMMAND --help' lists the options.")
     except HwsrError as error:
         return _refuse(str(error))
+    except InternalError as error:
+        print(f"internal error: {error}", file=sys.stderr)
+        return INTERNAL
     except BrokenPipeError:
         # What is still buffered has no reader either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -31,7 +31,7 @@ class _Console(Console):
 
 console = _Console()
 
-# Exit code of a command whose comparison failed.
+# Exit code of a command whose comparison failed or that found what should not be there.
 MISMATCH = 1
 
 ModelFolder = Annotated[Path, typer.Argument(help="folder of a trained model, or a QONNX file")]

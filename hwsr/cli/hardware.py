@@ -1,4 +1,4 @@
-"""Commands from a model to hardware: hls, csim, estimate."""
+"""Commands from a model to hardware: hls, hls-lint, hls-report, csim, estimate."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -32,7 +32,7 @@ def hls(
     model: ModelFolder,
     out: Annotated[Path, typer.Option(help="project folder")],
     backend: Annotated[Backend, typer.Option(help="whose HLS compiler")] = Backend.VITIS,
-    device: Annotated[str, typer.Option(help="board or part")] = "kv260",
+    device: Annotated[str | None, typer.Option(help="board or part [kv260; zcu104 for Vivado HLS]")] = None,
     part: Annotated[str | None, typer.Option(help="part number for the HLS tool [that of --device]")] = None,
     clock: Annotated[float, typer.Option(help="clock in MHz")] = 200.0,
     reuse_factor: Annotated[int | None, typer.Option(help="clocks an input pixel may take [scale^2]")] = None,
@@ -44,7 +44,7 @@ def hls(
     """Write the HLS C++ project of a model, with its testbench and the reference's outputs."""
     from hwsr.engines import model_graph
     from hwsr.estimate.devices import find_device
-    from hwsr.hls.project import write_project
+    from hwsr.hls.project import is_too_new, write_project
     from hwsr.reference.run import run
     from hwsr.tiles import test_tiles
 
@@ -56,12 +56,50 @@ def hls(
             test_tiles(graph, image),
             lambda tile: run(graph, tile),
             backend,
-            part or find_device(device).hls_part,
+            part or (find_device(device).hls_part if device else None),
             1000 / check_clock(clock),
             reuse_factor,
         )
     console.print(f"wrote {out}: {len(project.manifest.layers)} stages, {project.manifest.frames} test frames")
+    if is_too_new(project.manifest.backend, project.manifest.part):
+        console.print(f"Vivado HLS has no part {project.manifest.part}: its README.md says what to do")
     write_figures(json, project.manifest.model_dump(mode="json"))
+
+
+@app.command("hls-lint")
+def hls_lint(
+    project: Annotated[Path, typer.Argument(help="HLS project folder")],
+    json: JsonOption = None,
+) -> None:
+    """Look in a project's C++ for what Vitis and Vivado HLS refuse or answer with bad hardware. 'hls' does so too."""
+    from dataclasses import asdict
+
+    from hwsr.hls.lint import lint
+    from hwsr.hls.project import FIRMWARE, load_project
+
+    findings = lint(project / FIRMWARE, load_project(project).manifest.top)
+    for finding in findings:
+        console.print(f"{project / FIRMWARE}/{finding}", soft_wrap=True)
+    console.print(f"{len(findings)} findings" if findings else "no finding")
+    write_figures(json, {"project": str(project), "findings": [asdict(finding) for finding in findings]})
+    if findings:
+        raise typer.Exit(MISMATCH)
+
+
+@app.command("hls-report")
+def hls_report(
+    project: Annotated[Path, typer.Argument(help="HLS project folder in which the vendor's tools have run")],
+    model: Annotated[
+        Path | None, typer.Option("-m", "--model", help="also estimate this model, of which the project was made")
+    ] = None,
+    json: JsonOption = None,
+) -> None:
+    """Show what csynth, co-simulation and Vivado's synthesis reported of a project, beside hwsr's estimates."""
+    from hwsr.synthesized import as_json, render, synthesized
+
+    found = synthesized(project, model)
+    console.print(render(found))
+    write_figures(json, as_json(found))
 
 
 @app.command()

@@ -67,8 +67,8 @@ class Estimate:
     @property
     def ranges(self) -> Ranges:
         """Of all stages together, each at its low or at its high end."""
-        turns, most = (max(getattr(layer, name) for layer in self.layers) for name in ("turns", "most_cycles"))
-        return {"cycles": (turns, most)} | ends(self.priced)
+        turns = max(layer.turns for layer in self.layers)
+        return {"cycles": (turns, self.bottleneck.cycles)} | ends(self.priced)
 
     @property
     def usage(self) -> dict[str, float]:

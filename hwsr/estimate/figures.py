@@ -29,7 +29,7 @@ FIGURES = {
     "cycles": Figure(
         "clock cycles from one frame to the next",
         "turns + the depth of the loop's pipeline, a turn a clock; a design goes at the pace of its slowest stage",
-        f"{UNFITTED}; its high end adds the products of a sum one by one",
+        f"{UNFITTED}; its low end leaves the pipeline's depth out",
     ),
     "lut_csynth": Figure(
         "LUT in HLS's own report",

@@ -1,7 +1,6 @@
 """Laws of hwsr's folded convolution (nnet_hwsr_conv.h), from the settings that it is generated with."""
 
 from dataclasses import dataclass
-from math import ceil
 
 from hwsr.estimate.fabric import Timing, dsps
 from hwsr.estimate.law import Law, law
@@ -83,20 +82,11 @@ def structure(conv: FoldedConv) -> Structure:
     return Structure(
         turns=turns,
         depth=AROUND + conv.timing.sum_cycles(*conv.sum),
-        interval=_worst_interval(conv),
         lut=_lut(conv, turns),
         ff=_ff(conv, turns),
         multipliers=_multipliers(conv),
         memories=_memories(conv),
     )
-
-
-def _worst_interval(conv: FoldedConv) -> int:
-    """A sum goes on in the next turn: were its products added one by one, a turn would wait for them all."""
-    if conv.input_folds == 1:
-        return 1
-    a_cycle = max(int(conv.timing.usable / conv.timing.add_ns(conv["sum_bits"])), 1)
-    return ceil(conv["simd"] / a_cycle)
 
 
 def _counts(conv: FoldedConv) -> tuple[int, ...]:

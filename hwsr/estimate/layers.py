@@ -46,8 +46,8 @@ class Counts:
 class Layer:
     """One stage: its identifier in the generated code, the node that it is, and its kernel.
 
-    pe, simd: sums that grow at a time and products of each, None where nothing is multiplied; reuse_factor: clocks a
-    pixel. turns: of its loop for a frame; cycles: from one frame to the next; resources: FIFOs into it included.
+    pe, simd: sums that grow at a time and products of each, or look-ups at a time, None of other stages; reuse_factor:
+    clocks a pixel. turns: of its loop for a frame; cycles: from one frame to the next; resources: with FIFOs into it.
     """
 
     stage: str
@@ -59,7 +59,6 @@ class Layer:
     counts: Counts
     turns: int
     cycles: int
-    most_cycles: int
     priced: Priced
 
     @property
@@ -68,7 +67,7 @@ class Layer:
 
     @property
     def ranges(self) -> Ranges:
-        return {"cycles": (self.turns, self.most_cycles)} | ends(self.priced)
+        return {"cycles": (self.turns, self.cycles)} | ends(self.priced)
 
 
 def ends(priced: Priced) -> Ranges:
@@ -124,7 +123,6 @@ def _layer(graph: IntGraph, stage: Stage, node: Node, read: Sequence[Stream], ti
         counts=held if stage.helper else held + operations(graph, node),
         turns=structure.turns,
         cycles=structure.cycles,
-        most_cycles=structure.most_cycles,
         priced=sum(queues, price(structure)),
     )
 

@@ -1,6 +1,6 @@
 """Laws of hwsr's other stream kernels (nnet_hwsr.h) and of hls4ml's fork, from the settings they are generated with.
 
-All but the table have one loop that begins a turn every clock and carries nothing that a clock does not hold.
+Each has one loop that begins a turn every clock and carries nothing that a clock does not hold.
 """
 
 from collections.abc import Callable
@@ -114,14 +114,15 @@ def _channel_mul(streams: Streams) -> Structure:
 
 
 def _table(streams: Streams) -> Structure:
-    """The channels of a word one after the other, and the loop over them is filled anew for every word."""
-    channels, words = streams["n_chan"], streams["n_pixels"]
+    """A word and the result are kept while their channels take turns at the ROMs, of which every lane has one."""
+    word, steps = streams["n_chan"] * streams.x_bits[0], streams["n_steps"]
     return _built(
         streams,
-        words * (channels + FILL),
-        ("LUTs to choose an input's bit", channels * streams.x_bits[0], 0.25),
-        registers=channels * streams.x_bits[0],
-        memories=((streams["table_size"], streams.out_bits),),
+        streams["n_pixels"] * steps,
+        ("LUTs to choose an input's bit", word if steps > 1 else 0, 0.25),
+        registers=word,
+        depth=FILL + 1,
+        memories=((streams["table_size"], streams.out_bits),) * streams["n_lanes"],
     )
 
 

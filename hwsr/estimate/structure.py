@@ -52,15 +52,14 @@ class Multipliers:
 class Structure:
     """A kernel of one pipelined loop.
 
-    turns: of the loop for a frame, one a clock; depth: clocks from the last turn's start to its end; interval: clocks a
-    turn at worst, where HLS cannot begin one every clock. lut, ff: laws of its logic, multipliers and memories apart.
+    turns: of the loop for a frame, one a clock; depth: clocks from the last turn's start to its end. lut, ff: laws of
+    its logic, multipliers and memories apart.
     """
 
     turns: int
     depth: int
     lut: Law
     ff: Law
-    interval: int = 1
     multipliers: Multipliers = Multipliers()
     memories: tuple[Memory, ...] = ()
 
@@ -68,10 +67,6 @@ class Structure:
     def cycles(self) -> int:
         """Clocks from one frame to the next."""
         return self.turns + self.depth
-
-    @property
-    def most_cycles(self) -> int:
-        return self.turns * self.interval + self.depth
 
 
 @dataclass(frozen=True)

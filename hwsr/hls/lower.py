@@ -113,8 +113,7 @@ class _Lowering:
                 bits = max(signed_bits(made.type), signed_bits(inputs[0].type))
                 self._add(node, "spatial_sum", self._sizes(node) | self._rounding(node, bits, made.type.frac))
             case Table():
-                size = self._sizes(node) | {"table_size": len(node.values)}
-                self._add(node, "table_lookup", size, {"constant": native(node.values)})
+                self._table(node)
             case PixelShuffle():
                 self._add(node, "pixel_shuffle", self._sizes(node) | {"factor": node.factor})
             case Upsample():
@@ -134,6 +133,11 @@ class _Lowering:
     def _shape(self, name: str) -> tuple[int, int, int]:
         channels, height, width = self.graph.shape(name, *self.graph.frame)
         return height, width, channels
+
+    def _steps(self, node: Node) -> int:
+        """Clocks that the node's stage takes for a pixel."""
+        folding = self.foldings.get(node.name)
+        return folding.reuse(loops(self.graph, node)) if folding else 1
 
     def _sizes(self, node: Node) -> Settings:
         """What every kernel is told: the channels that it makes, and the frame that it reads."""
@@ -172,8 +176,7 @@ class _Lowering:
         """Append the stage of `node`, and the fork that its output needs when it has several readers."""
         made = self.fused.get(node.name, node)
         name = self.names[node.name]
-        folding = self.foldings.get(node.name)
-        reuse = folding.reuse(loops(self.graph, node)) if folding else 1
+        folding, reuse = self.foldings.get(node.name), self._steps(node)
         height, width, _ = self._shape(node.name)
         if height * width * reuse > MAX_CLOCKS:
             raise HwsrError(
@@ -247,8 +250,14 @@ class _Lowering:
     def _channel_mul(self, node: ChannelMul, x: Tensor, attention: Tensor) -> None:
         made = self.graph.tensors[node.name].type
         data, by = signed_bits(x.type), signed_bits(attention.type)
-        sizes = {"data_bits": data, "map_bits": by, "n_steps": self.foldings[node.name].reuse(loops(self.graph, node))}
+        sizes = {"data_bits": data, "map_bits": by, "n_steps": self._steps(node)}
         self._add(node, "channel_mul", self._sizes(node) | sizes | self._rounding(node, data + by, made.frac))
+
+    def _table(self, node: Table) -> None:
+        steps, lanes = self._steps(node), self.foldings[node.name].pe
+        sizes = {"n_steps": steps, "n_lanes": lanes, "table_size": len(node.values)}
+        copies = native(np.tile(node.values, (lanes, 1)))
+        self._add(node, "table_lookup", self._sizes(node) | sizes, {"constant": copies})
 
     def _select(self, node: Node, source: IntArray) -> None:
         self._add(node, "channel_select", self._sizes(node), {"source": Constant("unsigned short", source)})

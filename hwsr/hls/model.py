@@ -96,8 +96,10 @@ def _check(model: Any, stages: Sequence[Stage]) -> None:
     added = set(model.graph) ^ {stage.name for stage in stages}
     if added:
         raise HwsrError(f"layer '{min(added)}': hls4ml added or removed it; this release of hls4ml is not supported")
-    for stage in stages:
+    for place, stage in enumerate(stages, 1):
         layer = model.graph[stage.name]
+        if layer.index != place:
+            raise HwsrError(f"layer '{stage.name}': hls4ml numbered it {layer.index} instead of {place}")
         wanted = model.config.backend.convert_precision_string(precision(stage.result))
         for stream in stage.streams:
             found = layer.get_output_variable(stream).type.precision

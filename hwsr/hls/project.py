@@ -16,18 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hwsr.errors import HwsrError
+from hwsr.errors import HwsrError, InternalError
 from hwsr.hls import BACKENDS
 from hwsr.hls.data import adversarial, write_frames
 from hwsr.hls.fifo import IN_FLIGHT
+from hwsr.hls.lint import lint
 from hwsr.hls.lower import lower
 from hwsr.hls.model import write_firmware
 from hwsr.hls.source import precision
 from hwsr.ir.graph import IntArray, IntGraph
 from hwsr.ir.stages import Reuse, Stage
 
-DEFAULT_PART = "xck26-sfvc784-2LV-c"
-MANIFEST = "hwsr.json"
+# KV260's, and ZCU104's for Vivado HLS: its last release, 2020.1, came before the first Kria.
+DEFAULT_PARTS = {"Vitis": "xck26-sfvc784-2LV-c", "Vivado": "xczu7ev-ffvc1156-2-e"}
+_NOT_IN_VIVADO_HLS = ("xck",)
+# What build_prj.tcl does for a user of Vitis; Vivado HLS takes the same on its command line.
+BUILD_STEPS = {"reset": 1, "csim": 1, "synth": 1, "cosim": 1, "validation": 1, "export": 1, "vsynth": 0, "fifo_opt": 0}
+MANIFEST, FIRMWARE = "hwsr.json", "firmware"
 # What hls4ml writes to run the firmware from Python: not needed, and its configuration names the folder written to.
 _PYTHON_HOOKS = ("hls4ml_config.yml", "build_lib.sh", "{top}_bridge.cpp")
 # What a project can hold at its top that another one in its place does not replace.
@@ -117,7 +122,7 @@ def write_project(
     tiles: NDArray[np.integer],
     reference: Callable[[NDArray[np.integer]], IntArray],
     backend: str = "Vitis",
-    part: str = DEFAULT_PART,
+    part: str | None = None,
     clock_ns: float = 5.0,
     reuse_factor: Reuse | None = None,
 ) -> Project:
@@ -125,19 +130,26 @@ def write_project(
 
     tiles: (N, C, H, W) real frames of the graph's size for the testbench; adversarial ones are added.
     reference: the integer reference, (C, H, W) -> (C, sH, sW), which makes the expected outputs.
+    part: DEFAULT_PARTS has the default.
     reuse_factor: see `lower`; the default is scale^2, the clocks that an input pixel's output pixels take to leave.
-    Raises HwsrError for a node or type that has no hardware, and when `out` cannot be written or holds other files.
+    Raises HwsrError for a node or type that has no hardware, and when `out` cannot be written or holds other files;
+    InternalError where the C++ holds what HLS would refuse or punish.
     """
     if backend not in BACKENDS:
         raise HwsrError(f"unknown HLS backend '{backend}'; choose one of {', '.join(BACKENDS)}")
     _check_tiles(graph, tiles)
+    part = part or DEFAULT_PARTS[backend]
     stages = lower(graph, graph.scale**2 if reuse_factor is None else reuse_factor)
     frames = np.concatenate([tiles.astype(np.int64), adversarial(graph.input, graph.frame)])
     manifest = _manifest(graph, stages, _top_name(out), backend, part, clock_ns, len(frames))
     with _replacing(out) as folder:
         write_firmware(stages, folder, manifest.top, backend, part, clock_ns)
+        _check_firmware(folder, manifest.top)
         for file in _PYTHON_HOOKS:
             (folder / file.format(top=manifest.top)).unlink()
+        if backend == "Vitis":
+            steps = "".join(f"    {step:<10} {on}\n" for step, on in BUILD_STEPS.items())
+            (folder / "build_opt.tcl").write_text(f"array set opt {{\n{steps}}}\n", encoding="ascii")
         (folder / "tb_data").mkdir(exist_ok=True)
         write_frames(folder / INPUTS, frames)
         write_frames(folder / EXPECTED, np.stack([reference(frame) for frame in frames]))
@@ -145,6 +157,18 @@ def write_project(
         (folder / "README.md").write_text(_readme(manifest, len(tiles)), encoding="utf-8")
         (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return Project(out, manifest)
+
+
+def _check_firmware(folder: Path, top: str) -> None:
+    findings = lint(folder / FIRMWARE, top)
+    if findings:
+        more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+        raise InternalError(f"hwsr generated C++ that HLS would refuse or punish: {findings[0]}{more}")
+
+
+def is_too_new(backend: str, part: str) -> bool:
+    """Whether the tool knows no such part, because it came after the tool's last release."""
+    return backend == "Vivado" and part.startswith(_NOT_IN_VIVADO_HLS)
 
 
 def graph_hash(graph: IntGraph) -> str:
@@ -218,7 +242,9 @@ def _testbench(manifest: Manifest) -> str:
 
 
 def _readme(manifest: Manifest, tiles: int) -> str:
-    return _render("README.md.j2", m=manifest, tiles=tiles, in_flight=IN_FLIGHT)
+    steps = " ".join(f"{step}={on}" for step, on in BUILD_STEPS.items())
+    other = DEFAULT_PARTS["Vivado"] if is_too_new(manifest.backend, manifest.part) else ""
+    return _render("README.md.j2", m=manifest, tiles=tiles, in_flight=IN_FLIGHT, steps=steps, other_part=other)
 
 
 def _render(template: str, **values: Any) -> str:

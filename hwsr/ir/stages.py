@@ -21,6 +21,7 @@ from hwsr.ir.graph import (
     Requantize,
     Scale,
     SpatialSum,
+    Table,
     Tensor,
 )
 
@@ -44,7 +45,10 @@ def fused_requantizations(graph: IntGraph) -> dict[str, Requantize]:
 
 @dataclass(frozen=True)
 class Loops:
-    """What a stage that multiplies loops over for a pixel: groups, the outputs of each, the products of an output."""
+    """What a stage that multiplies loops over for a pixel: groups, the outputs of each, the products of an output.
+
+    One that looks its results up has a group a channel, with a look-up in the place of its product.
+    """
 
     groups: int
     outputs: int
@@ -102,7 +106,7 @@ class Stage:
 
 
 def loops(graph: IntGraph, node: Node) -> Loops:
-    """What a convolution, or one multiplication a channel, loops over."""
+    """What a convolution, or one multiplication or look-up a channel, loops over."""
     if not isinstance(node, Conv):
         return Loops(graph.tensors[node.name].channels, 1, 1)
     c_out, *window = node.weight.shape
@@ -125,11 +129,11 @@ def fold(work: Loops, clocks: int) -> Folding:
 
 
 def foldings(graph: IntGraph, reuse: Reuse) -> dict[str, Folding]:
-    """The folding of every node that multiplies, by name.
+    """The folding of every node that multiplies or looks its results up, by name.
 
     An integer is the clocks that a pixel of the input may take: a layer behind an upscaling by s works s^2 times as
     often and gets a s^2-th, one that works once a frame gets as many as the frame has pixels. A mapping gives clocks a
-    pixel of the layer itself by node name, 1 where it names none.
+    pixel of the layer itself by node name; where it names none, 1, and a frame's to look-ups once a frame.
     Raises HwsrError for a number below 1 or a name that no node has.
     """
     given = {"": reuse} if isinstance(reuse, int) else dict(reuse)
@@ -138,8 +142,8 @@ def foldings(graph: IntGraph, reuse: Reuse) -> dict[str, Folding]:
             raise HwsrError(f"reuse factor {factor}: it counts clocks a pixel, so 1 is the least")
         if name and name not in graph.tensors:
             raise HwsrError(f"reuse factor for '{name}': the network has no node of this name")
-    multiplying = [node for node in graph.nodes if isinstance(node, Conv | Scale | ChannelMul)]
-    return {node.name: fold(loops(graph, node), _clocks(graph, node, reuse)) for node in multiplying}
+    shared = [node for node in graph.nodes if isinstance(node, Conv | Scale | ChannelMul | Table)]
+    return {node.name: fold(loops(graph, node), _clocks(graph, node, reuse)) for node in shared}
 
 
 def _divisors(n: int) -> list[int]:
@@ -148,9 +152,10 @@ def _divisors(n: int) -> list[int]:
 
 def _clocks(graph: IntGraph, node: Node, reuse: Reuse) -> int:
     tensor = graph.tensors[node.name]
+    frame = prod(graph.frame)
     if not isinstance(reuse, int):
-        return reuse.get(node.name, 1)
-    return prod(graph.frame) if tensor.pooled else max(reuse // tensor.upscale**2, 1)
+        return reuse.get(node.name, frame if tensor.pooled and isinstance(node, Table) else 1)
+    return frame if tensor.pooled else max(reuse // tensor.upscale**2, 1)
 
 
 def channel_ranges(node: Conv, x: Tensor) -> tuple[IntArray, IntArray]:

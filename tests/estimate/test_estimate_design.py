@@ -180,7 +180,7 @@ def test_attention_works_by_tiles() -> None:
     assert (layers["squeeze"].reuse_factor, layers["squeeze"].turns) == (16, 16)
     assert layers["squeeze"].resources.dsp == 0  # a product of 8 x 8 bits stays in LUTs
     assert layers["squeeze"].ranges["dsp"] == (0, 1)
-    assert layers["gate"].turns == 4 + 2
+    assert layers["gate"].turns == 4
     assert layers["gate"].counts.weight_bits == 256 * 8
     assert layers["gate"].resources.bram18 == 1
     assert layers["attend"].counts.multiplications == 160 * 4

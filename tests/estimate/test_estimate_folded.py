@@ -58,13 +58,6 @@ def test_the_pipeline_is_no_deeper_than_streams_allow_for(clock_ns: float, bits:
         assert 5 < structure(conv(reuse, replace(VITIS, clock_ns=clock_ns), bits=bits)).depth <= IN_FLIGHT
 
 
-def test_only_a_sum_that_goes_on_may_hold_a_turn_up() -> None:
-    whole, parts = structure(conv(16)), structure(conv(144))  # 144 products of a sum in one turn; 16 of them in each
-    assert (whole.interval, whole.most_cycles) == (1, whole.cycles)
-    assert parts.interval > 1
-    assert parts.most_cycles == parts.turns * parts.interval + parts.depth
-
-
 def test_small_products_stay_in_luts_on_vitis_and_half_of_them_on_vivado() -> None:
     vitis, vivado = (structure(conv(16, replace(VITIS, backend=name))).multipliers for name in ("vitis", "vivado"))
     # a pixel of 8 bits without a sign takes 9 with it

@@ -42,7 +42,7 @@ def built(kind: str, reuse: Reuse = 4) -> tuple[Stage, Structure]:
 def test_a_word_a_clock(kind: str) -> None:
     stage, found = built(kind)
     words = {"Clone": stage.shape[0] * stage.shape[1]}.get(kind) or stage.settings["n_pixels"]
-    assert found.turns == found.most_cycles - FILL == words
+    assert found.turns == found.cycles - FILL == words
     assert (found.multipliers.dsp, found.memories) == (0, ())
     assert price(found).value.lut > 0
 
@@ -56,14 +56,12 @@ def test_upscalings_take_their_outputs_pixels_and_keep_a_row(kind: str) -> None:
     assert found.memories == ((width // 2, waiting * 8),)
 
 
-def test_a_table_takes_a_channel_a_clock() -> None:
-    stage, found = built("table_lookup")
-    assert found.turns == 6 + FILL
-    assert found.memories == ((256, 8),)
-    assert price(found).value.bram18 == 1
-    wide = streams("table_lookup")
-    whole = replace(wide, stage=replace(stage, settings=stage.settings | {"n_pixels": 100}))
-    assert structure(whole).turns == 100 * (6 + FILL)
+def test_a_table_takes_as_many_roms_as_its_clocks_allow() -> None:
+    _, shared = built("table_lookup")
+    _, wide = built("table_lookup", {"ca.sigmoid": 2})
+    assert (shared.turns, wide.turns) == (6, 2)
+    assert (shared.memories, wide.memories) == (((256, 8),), ((256, 8),) * 3)
+    assert (price(shared).value.bram18, price(wide).value.bram18) == (1, 3)
 
 
 def test_an_attention_map_shares_multipliers() -> None:

@@ -42,7 +42,7 @@ SPECS = [
 def random_network(text: str, seed: int = 0) -> Network:
     """Random weights and biases, exponents calibrated on noise."""
     network, generator = build(parse_spec(text), seed), torch.Generator().manual_seed(seed)
-    noise = torch.randint(0, 256, (2, 3, 16, 16), generator=generator)
+    noise = torch.randint(0, 256, (2, network.spec.channels, 16, 16), generator=generator)
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, torch.nn.Conv2d) and module.bias is not None:

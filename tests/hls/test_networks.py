@@ -12,6 +12,7 @@ from hwsr.ir.graph import ChannelShuffle, ChannelSlice, Concat, Conv, IntGraph
 from hwsr.ir.read import read_qonnx
 from hwsr.ir.stages import Reuse
 from hwsr.reference.run import run
+from hwsr.spec import PEERS
 from tests.export.test_qonnx import random_network
 from tests.hls.batch import Batch
 from tests.random_models import random_model
@@ -60,6 +61,23 @@ def test_units_equal_the_reference(specs: list[tuple[str, int]], tmp_path: Path)
     nodes = [node for graph, _ in graphs for node in graph.nodes]
     assert {ChannelShuffle, ChannelSlice, Concat} <= set(map(type, nodes))
     assert any(isinstance(node, Conv) and node.groups > 1 and not node.depthwise for node in nodes)
+    check(graphs, tmp_path)
+
+
+# CARN-M alone takes twenty seconds to export.
+QUICK_PEERS = tuple(name for name in PEERS if name != "carn-m")
+
+
+@pytest.mark.parametrize(
+    "scale, names",
+    [(2, QUICK_PEERS), *(pytest.param(scale, tuple(PEERS), marks=pytest.mark.slow) for scale in (2, 3, 4))],
+    ids=["sample", "x2", "x3", "x4"],
+)
+def test_published_networks_equal_the_reference(scale: int, names: tuple[str, ...], tmp_path: Path) -> None:
+    """Among them PReLU, a transposed convolution as sub-pixel phases, and tables at every pixel."""
+    graphs: list[tuple[IntGraph, Reuse]] = [
+        (graph_of(f"{name} x{scale} int8", tmp_path), 16 * scale**2) for name in names
+    ]
     check(graphs, tmp_path)
 
 

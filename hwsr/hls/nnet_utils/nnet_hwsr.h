@@ -18,6 +18,31 @@ typename res_T::value_type to_result(const typename integer<CONFIG_T::bits>::typ
     return requantized<typename res_T::value_type, CONFIG_T::bits, CONFIG_T::shift>(value);
 }
 
+// The channels of a word into registers, which any of them can be taken from at run time.
+template <class data_T> void read_word(hls::stream<data_T> &data, typename data_T::value_type channel[data_T::size]) {
+    #pragma HLS INLINE
+    const data_T in = data.read();
+
+Channels:
+    for (unsigned c = 0; c < data_T::size; c++) {
+        #pragma HLS UNROLL
+        channel[c] = in[c];
+    }
+}
+
+template <class res_T> void write_word(hls::stream<res_T> &res, const typename res_T::value_type channel[res_T::size]) {
+    #pragma HLS INLINE
+    res_T out;
+    PRAGMA_DATA_PACK(out)
+
+Channels:
+    for (unsigned c = 0; c < res_T::size; c++) {
+        #pragma HLS UNROLL
+        out[c] = channel[c];
+    }
+    res.write(out);
+}
+
 // Every channel plus its own constant.
 template <class data_T, class res_T, typename CONFIG_T>
 void channel_offset(hls::stream<data_T> &data, hls::stream<res_T> &res,
@@ -86,16 +111,20 @@ Pixels:
 template <class data_T, class map_T, class res_T, typename CONFIG_T>
 void channel_mul(hls::stream<data_T> &data, hls::stream<map_T> &attention, hls::stream<res_T> &res) {
     static const unsigned lanes = CONFIG_T::n_chan / CONFIG_T::n_steps;
-    const map_T factor = attention.read();
-    data_T in;
-    res_T out;
+    typename map_T::value_type factor[CONFIG_T::n_chan];
+    #pragma HLS ARRAY_PARTITION variable=factor complete
+    typename data_T::value_type in[CONFIG_T::n_chan];
+    #pragma HLS ARRAY_PARTITION variable=in complete
+    typename res_T::value_type made[CONFIG_T::n_chan];
+    #pragma HLS ARRAY_PARTITION variable=made complete
     typename counter<CONFIG_T::n_steps>::type step = 0;
+    read_word(attention, factor);
 
 Clocks:
     for (unsigned i = 0; i < CONFIG_T::n_pixels * CONFIG_T::n_steps; i++) {
         #pragma HLS PIPELINE II=1
         if (step == 0) {
-            in = data.read();
+            read_word(data, in);
         }
 
     Lanes:
@@ -104,11 +133,11 @@ Clocks:
             const unsigned c = step * lanes + lane;
             const typename integer<CONFIG_T::data_bits, CONFIG_T::bits>::type value = in[c];
             const typename integer<CONFIG_T::map_bits, CONFIG_T::bits>::type by = factor[c];
-            out[c] = to_result<res_T, CONFIG_T>(value * by);
+            made[c] = to_result<res_T, CONFIG_T>(value * by);
         }
         if (++step == CONFIG_T::n_steps) {
             step = 0;
-            res.write(out);
+            write_word(res, made);
         }
     }
 }
@@ -149,24 +178,35 @@ Result:
     res.write(out);
 }
 
-// Any function as a table over the input's range. One look-up a clock, so that one ROM serves every channel: meant for
-// attention maps, which are one pixel a frame.
+// Any function as a table over the input's range; n_chan / n_steps look-ups a clock, each in a ROM of its own.
 template <class data_T, class res_T, typename CONFIG_T>
 void table_lookup(hls::stream<data_T> &data, hls::stream<res_T> &res,
-                  const typename CONFIG_T::constant_t constant[CONFIG_T::table_size]) {
-Pixels:
-    for (unsigned i = 0; i < CONFIG_T::n_pixels; i++) {
-        data_T in = data.read();
-        res_T out;
-        PRAGMA_DATA_PACK(out)
+                  const typename CONFIG_T::constant_t constant[CONFIG_T::n_lanes][CONFIG_T::table_size]) {
+    #pragma HLS ARRAY_PARTITION variable=constant complete dim=1
+    typename data_T::value_type in[CONFIG_T::n_chan];
+    #pragma HLS ARRAY_PARTITION variable=in complete
+    typename res_T::value_type made[CONFIG_T::n_chan];
+    #pragma HLS ARRAY_PARTITION variable=made complete
+    typename counter<CONFIG_T::n_steps>::type step = 0;
 
-    Channels:
-        for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {
-            #pragma HLS PIPELINE II=1
-            const unsigned address = in[c] - limits<typename data_T::value_type>::lo;
-            out[c] = constant[address];
+Clocks:
+    for (unsigned i = 0; i < CONFIG_T::n_pixels * CONFIG_T::n_steps; i++) {
+        #pragma HLS PIPELINE II=1
+        if (step == 0) {
+            read_word(data, in);
         }
-        res.write(out);
+
+    Lanes:
+        for (unsigned lane = 0; lane < CONFIG_T::n_lanes; lane++) {
+            #pragma HLS UNROLL
+            const unsigned c = step * CONFIG_T::n_lanes + lane;
+            const unsigned address = in[c] - limits<typename data_T::value_type>::lo;
+            made[c] = constant[lane][address];
+        }
+        if (++step == CONFIG_T::n_steps) {
+            step = 0;
+            write_word(res, made);
+        }
     }
 }
 
@@ -219,18 +259,51 @@ Pixels:
     }
 }
 
-// Pixel shuffle in torch's order: channel (c * s + i) * s + j of the input becomes pixel (i, j) of channel c.
-// Row 0 of each group of s output rows leaves while the input row arrives; the rest of it waits in one row buffer.
-template <class data_T, class res_T, typename CONFIG_T>
-void pixel_shuffle(hls::stream<data_T> &data, hls::stream<res_T> &res) {
+// The s x s pixels that an input word becomes. Channel c of pixel (i, j) is channel source(c, i, j) of the word; those
+// that the rows below the first are made of wait in a row buffer, the k-th of them is channel waiting(k).
+// Pixel shuffle in torch's order:
+template <typename CONFIG_T> struct Shuffled {
     static const unsigned s = CONFIG_T::factor;
-    static const unsigned n_rest = CONFIG_T::n_chan * s * (s - 1);
+    static const unsigned below = s * (s - 1);
+    static const unsigned n_waiting = CONFIG_T::n_chan * below;
+
+    static unsigned source(unsigned c, unsigned i, unsigned j) {
+        #pragma HLS INLINE
+        return (c * s + i) * s + j;
+    }
+    static unsigned waiting(unsigned k) {
+        #pragma HLS INLINE
+        return k / below * s * s + s + k % below;
+    }
+};
+
+// Nearest neighbour:
+template <typename CONFIG_T> struct Repeated {
+    static const unsigned n_waiting = CONFIG_T::n_chan;
+
+    static unsigned source(unsigned c, unsigned, unsigned) {
+        #pragma HLS INLINE
+        return c;
+    }
+    static unsigned waiting(unsigned k) {
+        #pragma HLS INLINE
+        return k;
+    }
+};
+
+// The first of the rows that an input row becomes leaves while that row arrives.
+template <class data_T, class res_T, typename CONFIG_T, class PIXELS>
+void upscale(hls::stream<data_T> &data, hls::stream<res_T> &res) {
+    #pragma HLS INLINE
+    static const unsigned s = CONFIG_T::factor;
     static const unsigned reuse_distance = CONFIG_T::in_width * s;
 
-    typename data_T::value_type row[CONFIG_T::in_width][n_rest];
+    typename data_T::value_type row[CONFIG_T::in_width][PIXELS::n_waiting];
     #pragma HLS ARRAY_RESHAPE variable=row complete dim=2
-    typename data_T::value_type pixel[CONFIG_T::n_chan * s * s];
-    #pragma HLS ARRAY_PARTITION variable=pixel complete
+    typename data_T::value_type in[data_T::size];
+    #pragma HLS ARRAY_PARTITION variable=in complete
+    typename res_T::value_type out[CONFIG_T::n_chan];
+    #pragma HLS ARRAY_PARTITION variable=out complete
 
 Rows:
     for (unsigned y = 0; y < CONFIG_T::in_height; y++) {
@@ -245,94 +318,41 @@ Rows:
                     // What a column stores in sub-row 0 is first read in_width * s iterations later.
                     #pragma HLS DEPENDENCE variable=row inter RAW distance=reuse_distance true
                     if (j == 0 && i == 0) {
-                        const data_T in = data.read();
+                        read_word(data, in);
+
                     Store:
-                        for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {
+                        for (unsigned k = 0; k < PIXELS::n_waiting; k++) {
                             #pragma HLS UNROLL
-                            for (unsigned k = 0; k < s * s; k++) {
-                                #pragma HLS UNROLL
-                                pixel[c * s * s + k] = in[c * s * s + k];
-                                if (k >= s) {
-                                    row[x][c * s * (s - 1) + k - s] = in[c * s * s + k];
-                                }
-                            }
+                            row[x][k] = in[PIXELS::waiting(k)];
                         }
                     } else if (j == 0) {
                     Load:
-                        for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {
+                        for (unsigned k = 0; k < PIXELS::n_waiting; k++) {
                             #pragma HLS UNROLL
-                            for (unsigned k = s; k < s * s; k++) {
-                                #pragma HLS UNROLL
-                                pixel[c * s * s + k] = row[x][c * s * (s - 1) + k - s];
-                            }
+                            in[PIXELS::waiting(k)] = row[x][k];
                         }
                     }
-                    res_T out;
-                    PRAGMA_DATA_PACK(out)
 
                 Channels:
                     for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {
                         #pragma HLS UNROLL
-                        out[c] = pixel[(c * s + i) * s + j];
+                        out[c] = in[PIXELS::source(c, i, j)];
                     }
-                    res.write(out);
+                    write_word(res, out);
                 }
             }
         }
     }
 }
 
-// Nearest neighbour: every input pixel becomes s x s output pixels; one row buffer.
+template <class data_T, class res_T, typename CONFIG_T>
+void pixel_shuffle(hls::stream<data_T> &data, hls::stream<res_T> &res) {
+    upscale<data_T, res_T, CONFIG_T, Shuffled<CONFIG_T>>(data, res);
+}
+
 template <class data_T, class res_T, typename CONFIG_T>
 void upsample_nearest(hls::stream<data_T> &data, hls::stream<res_T> &res) {
-    static const unsigned s = CONFIG_T::factor;
-    static const unsigned reuse_distance = CONFIG_T::in_width * s;
-
-    typename data_T::value_type row[CONFIG_T::in_width][CONFIG_T::n_chan];
-    #pragma HLS ARRAY_RESHAPE variable=row complete dim=2
-    typename data_T::value_type pixel[CONFIG_T::n_chan];
-    #pragma HLS ARRAY_PARTITION variable=pixel complete
-
-Rows:
-    for (unsigned y = 0; y < CONFIG_T::in_height; y++) {
-    SubRows:
-        for (unsigned i = 0; i < s; i++) {
-        Columns:
-            for (unsigned x = 0; x < CONFIG_T::in_width; x++) {
-            SubColumns:
-                for (unsigned j = 0; j < s; j++) {
-                    #pragma HLS LOOP_FLATTEN
-                    #pragma HLS PIPELINE II=1
-                    // What a column stores in sub-row 0 is first read in_width * s iterations later.
-                    #pragma HLS DEPENDENCE variable=row inter RAW distance=reuse_distance true
-                    if (j == 0 && i == 0) {
-                        const data_T in = data.read();
-                    Store:
-                        for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {
-                            #pragma HLS UNROLL
-                            pixel[c] = in[c];
-                            row[x][c] = in[c];
-                        }
-                    } else if (j == 0) {
-                    Load:
-                        for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {
-                            #pragma HLS UNROLL
-                            pixel[c] = row[x][c];
-                        }
-                    }
-                    res_T out;
-                    PRAGMA_DATA_PACK(out)
-
-                Channels:
-                    for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {
-                        #pragma HLS UNROLL
-                        out[c] = pixel[c];
-                    }
-                    res.write(out);
-                }
-            }
-        }
-    }
+    upscale<data_T, res_T, CONFIG_T, Repeated<CONFIG_T>>(data, res);
 }
 
 } // namespace nnet

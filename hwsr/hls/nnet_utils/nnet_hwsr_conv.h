@@ -10,6 +10,7 @@
 
 #include "hls_stream.h"
 #include "nnet_common.h"
+#include "nnet_hwsr.h"
 #include "nnet_hwsr_integer.h"
 #ifndef __SYNTHESIS__
 #include <vector>
@@ -23,10 +24,49 @@ template <int BITS> long long field(unsigned long long word, unsigned i) {
     return (long long)(word << (64 - BITS * (i + 1))) >> (64 - BITS);
 }
 
+// The types of a lane: what its sum grows by in a clock is the products of `simd` operands and weights.
+template <typename CONFIG_T> struct Lane {
+    static const int product_bits = CONFIG_T::data_bits + (CONFIG_T::ternary ? 1 : CONFIG_T::weight_bits);
+    typedef typename factor<CONFIG_T::data_bits, CONFIG_T::room>::type operand_t;
+    typedef typename factor<CONFIG_T::weight_bits, CONFIG_T::room>::type weight_t;
+    typedef typename integer<product_bits, CONFIG_T::room>::type product_t;
+    typedef typename integer<CONFIG_T::sum_bits, CONFIG_T::room>::type sum_t;
+
+    static product_t product(const operand_t &operand, const weight_t &weight) {
+        #pragma HLS INLINE
+        if (CONFIG_T::ternary) { // add, subtract or skip
+            const product_t signed_operand = weight < 0 ? product_t(-operand) : product_t(operand);
+            return weight == 0 ? product_t(0) : signed_operand;
+        }
+        return operand * weight;
+    }
+
+    // The C simulation multiplies and adds one by one, which g++ vectorizes; a sum of integers has no order.
+    static sum_t sum(const operand_t operand[CONFIG_T::simd], const weight_t weight[CONFIG_T::simd]) {
+        #pragma HLS INLINE
+#if defined(__SYNTHESIS__) || defined(HWSR_EXACT_WIDTHS)
+        product_t products[CONFIG_T::simd];
+        #pragma HLS ARRAY_PARTITION variable=products complete
+    Products:
+        for (unsigned i = 0; i < CONFIG_T::simd; i++) {
+            #pragma HLS UNROLL
+            products[i] = product(operand[i], weight[i]);
+        }
+        return adder_tree<CONFIG_T::simd, product_bits, CONFIG_T::sum_bits, CONFIG_T::room>::sum(products);
+#else
+        sum_t total = 0;
+        for (unsigned i = 0; i < CONFIG_T::simd; i++) {
+            total += operand[i] * weight[i];
+        }
+        return total;
+#endif
+    }
+};
+
 // The weights of every step's lanes. Hardware reads them off the words; the C simulation does so once a frame.
 template <typename CONFIG_T> class LaneWeights {
   public:
-    typedef typename factor<CONFIG_T::weight_bits, CONFIG_T::room>::type weight_t;
+    typedef typename Lane<CONFIG_T>::weight_t weight_t;
     typedef const unsigned long long words_t[CONFIG_T::n_words];
 
     static weight_t read(const words_t *words, unsigned step, unsigned lane) {
@@ -115,10 +155,9 @@ void conv(hls::stream<data_T> &data, hls::stream<res_T> &res,
     #pragma HLS ARRAY_PARTITION variable=tap_column complete
 
     typedef typename data_T::value_type value_t;
-    typedef typename factor<CONFIG_T::data_bits, CONFIG_T::room>::type operand_t;
-    typedef typename LaneWeights<CONFIG_T>::weight_t weight_t;
-    typedef typename integer<CONFIG_T::data_bits + CONFIG_T::weight_bits, CONFIG_T::room>::type product_t;
-    typedef typename integer<CONFIG_T::sum_bits, CONFIG_T::room>::type sum_t;
+    typedef typename Lane<CONFIG_T>::operand_t operand_t;
+    typedef typename Lane<CONFIG_T>::weight_t weight_t;
+    typedef typename Lane<CONFIG_T>::sum_t sum_t;
     static const unsigned kw = CONFIG_T::kernel_width;
     static const unsigned simd = CONFIG_T::simd;
     static const unsigned pe = CONFIG_T::pe;
@@ -194,19 +233,17 @@ Clocks:
             for (unsigned o = 0; o < CONFIG_T::lane_outputs; o++) {
                 #pragma HLS UNROLL
                 const unsigned lane = g * CONFIG_T::lane_outputs + o;
-                sum_t total = input_fold == 0 ? sum_t(bias[fold][lane]) : sum[lane];
+                weight_t weight[simd];
+                #pragma HLS ARRAY_PARTITION variable=weight complete
 
-            Products:
+            Weights:
                 for (unsigned i = 0; i < simd; i++) {
                     #pragma HLS UNROLL
-                    const weight_t weight = weight_of(weights, step, lane * simd + i);
-                    if (CONFIG_T::ternary) { // add, subtract or skip
-                        const product_t signed_operand = weight < 0 ? product_t(-operand[i]) : product_t(operand[i]);
-                        total += weight == 0 ? product_t(0) : signed_operand;
-                    } else {
-                        total += operand[i] * weight;
-                    }
+                    weight[i] = weight_of(weights, step, lane * simd + i);
                 }
+                // All that one clock leaves to the next is a single addition.
+                const sum_t before = input_fold == 0 ? sum_t(bias[fold][lane]) : sum[lane];
+                const sum_t total = before + Lane<CONFIG_T>::sum(operand, weight);
                 assert(in_range<CONFIG_T::sum_bits>(total));
                 sum[lane] = total;
                 if (input_fold == input_folds - 1) {
@@ -236,15 +273,7 @@ Clocks:
             step = 0;
             fold = 0;
             group = 0;
-            res_T out;
-            PRAGMA_DATA_PACK(out)
-
-        Result:
-            for (unsigned c = 0; c < CONFIG_T::n_filt; c++) {
-                #pragma HLS UNROLL
-                out[c] = made[c];
-            }
-            res.write(out);
+            write_word(res, made);
         }
     }
 }

@@ -77,6 +77,36 @@ template <int BITS> ap_int<BITS> shifted(const ap_int<BITS> &value, unsigned n) 
 inline int shifted(int value, unsigned n) { return int(unsigned(value) << n); }
 inline long long shifted(long long value, unsigned n) { return (long long)((unsigned long long)value << n); }
 
+// The sum of N terms of BITS bits, modulo 2^MOST, by a tree of adders: each level is half as long as the one before and a
+// bit wider, up to MOST. Spelled out level by level, for of one long sum the tool may make a chain.
+template <unsigned N, int BITS, int MOST, int ROOM> struct adder_tree {
+    static const unsigned half = (N + 1) / 2;
+    typedef adder_tree<half, (BITS < MOST ? BITS + 1 : MOST), MOST, ROOM> next;
+    typedef typename integer<BITS, ROOM>::type term_t;
+
+    static typename integer<MOST, ROOM>::type sum(const term_t term[N]) {
+        #pragma HLS INLINE
+        typename next::term_t pair[half];
+        #pragma HLS ARRAY_PARTITION variable=pair complete
+        pair[half - 1] = term[half - 1];
+
+    Pairs:
+        for (unsigned i = 0; i < N / 2; i++) {
+            #pragma HLS UNROLL
+            pair[i] = term[i] + term[half + i];
+        }
+        return next::sum(pair);
+    }
+};
+template <int BITS, int MOST, int ROOM> struct adder_tree<1, BITS, MOST, ROOM> {
+    typedef typename integer<BITS, ROOM>::type term_t;
+
+    static typename integer<MOST, ROOM>::type sum(const term_t term[1]) {
+        #pragma HLS INLINE
+        return term[0];
+    }
+};
+
 // saturate(round_half_even(value * 2^-SHIFT)) for a value of BITS bits. SHIFT may be negative.
 template <class res_T, int BITS, int SHIFT> res_T requantized(const typename integer<BITS>::type &value) {
     #pragma HLS INLINE

@@ -1,0 +1,32 @@
+"""A linter of the generated C++, for what Vitis and Vivado HLS refuse or punish and no C++ compiler does.
+
+It looks at what the firmware's top function reaches, as synthesis sees it, and knows nothing of numbers: a loop's bound
+is static or not, an index depends on an unrolled counter or not.
+"""
+
+from pathlib import Path
+
+from hwsr.errors import HwsrError
+from hwsr.hls.lint import rules
+from hwsr.hls.lint.calls import reached
+from hwsr.hls.lint.cpp import read_firmware
+from hwsr.hls.lint.finding import Finding
+from hwsr.hls.lint.ports import ports
+
+__all__ = ["Finding", "lint"]
+
+
+def lint(folder: Path, top: str) -> list[Finding]:
+    """Every finding in the firmware whose top function is `top` in `folder`/`top`.cpp, by place.
+
+    Raises HwsrError when a file cannot be read or the function is not there.
+    """
+    firmware = read_firmware(folder, f"{top}.cpp")
+    if top not in firmware.functions:
+        raise HwsrError(f"{folder / f'{top}.cpp'} has no function '{top}'; write the project again with 'hwsr hls'")
+    functions = reached(firmware.functions[top][0], firmware)
+    found = set(rules.recursion(functions, firmware))
+    for function in functions:
+        found |= {*rules.allocations(function), *rules.refused(function), *rules.loop_bounds(function)}
+        found |= {*rules.pragmas(function, firmware), *rules.dataflow(function, firmware), *ports(function, firmware)}
+    return sorted(found)

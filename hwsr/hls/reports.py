@@ -1,0 +1,222 @@
+"""What Vitis or Vivado HLS, their co-simulation and Vivado's synthesis left in a project that its tcl was run on.
+
+The files are those that build_prj.tcl makes: PROJECT_prj/solution1/syn/report/*_csynth.xml, .../sim/report/*_cosim.rpt
+and vivado_synth.rpt. They come from outside: XML with a DOCTYPE is refused, and so is a file too large for a report.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from hwsr.errors import HwsrError
+from hwsr.hls.project import Project
+
+# A report lists ports and loops; the largest known ones have some MB.
+MAX_BYTES = 1 << 26
+RESOURCES = ("lut", "ff", "dsp", "bram18", "uram")
+# Vivado HLS counts DSP48E, Vitis HLS DSP.
+_TAGS = {"LUT": "lut", "FF": "ff", "DSP": "dsp", "DSP48E": "dsp", "BRAM_18K": "bram18", "URAM": "uram"}
+# Rows of report_utilization, with what they count in units of ours; CLB on UltraScale, Slice before.
+_SITES = {
+    "CLB LUTs": ("lut", 1),
+    "Slice LUTs": ("lut", 1),
+    "CLB Registers": ("ff", 1),
+    "Slice Registers": ("ff", 1),
+    "DSPs": ("dsp", 1),
+    "Block RAM Tile": ("bram18", 2),
+    "URAM": ("uram", 1),
+}
+
+
+@dataclass(frozen=True)
+class Module:
+    """What csynth reports of one function: clocks, of which None were not to be told, and resources.
+
+    ii: clocks from one turn to the next of its slowest pipelined loop; None without one.
+    """
+
+    name: str
+    tool_version: str
+    part: str
+    clock_target_ns: float | None
+    clock_ns: float | None
+    latency_min: int | None
+    latency_max: int | None
+    interval_min: int | None
+    interval_max: int | None
+    ii: int | None
+    resources: dict[str, int | None]
+    available: dict[str, int | None]
+
+
+@dataclass(frozen=True)
+class Cosim:
+    """One run of co-simulation: its status, latency and interval in clocks."""
+
+    rtl: str
+    status: str
+    latency_min: int | None
+    latency_max: int | None
+    interval_min: int | None
+    interval_max: int | None
+
+
+@dataclass(frozen=True)
+class Reports:
+    """What was found: the top function's module, those of its stages by the stage's name, all others; co-simulation;
+    resources after Vivado's synthesis."""
+
+    top: Module | None
+    stages: dict[str, Module]
+    others: tuple[Module, ...]
+    cosim: tuple[Cosim, ...]
+    vivado: dict[str, int] | None
+
+
+def read_reports(project: Project) -> Reports:
+    """Read every report of a project. Raises HwsrError where there is none, or where one is damaged."""
+    top, solution = project.manifest.top, project.folder / f"{project.manifest.top}_prj" / "solution1"
+    found = {path.name: read_module(path) for path in sorted((solution / "syn" / "report").glob("*_csynth.xml"))}
+    modules = {module.name: module for module in found.values()}
+    cosim, vivado = solution / "sim" / "report" / f"{top}_cosim.rpt", project.folder / "vivado_synth.rpt"
+    if not modules and not cosim.is_file() and not vivado.is_file():
+        raise HwsrError(
+            f"{project.folder} holds no report of a synthesis ({solution.name}/syn/report/{top}_csynth.xml); "
+            "run its build_prj.tcl first, as its README.md says"
+        )
+    stages: dict[str, Module] = {}
+    own = {top}
+    for place, layer in enumerate(project.manifest.layers, 1):
+        parts = {name: part for name in modules if (part := _part(name, layer.kind, place)) is not None}
+        whole = next((name for name, part in parts.items() if not part), None)
+        if whole:
+            ii = max((modules[name].ii or 0 for name in parts), default=0) or None
+            stages[layer.name] = replace(modules[whole], ii=ii)
+            own |= parts.keys()
+    return Reports(
+        top=modules.get(top),
+        stages=stages,
+        others=tuple(module for name, module in sorted(modules.items()) if name not in own),
+        cosim=read_cosim(cosim) if cosim.is_file() else (),
+        vivado=read_utilization(vivado) if vivado.is_file() else None,
+    )
+
+
+def _part(module: str, kernel: str, place: int) -> str | None:
+    """Which part of the stage at `place` a module is: "" for all of it, a pipelined loop of it by name, None for none.
+
+    The tools name a template's instance by its arguments, of which our kernels have the config struct last, numbered by
+    the stage's place; Vitis HLS makes a function of each pipelined loop.
+    """
+    found = re.fullmatch(rf"{re.escape(kernel)}_\w*config{place}(?:_Pipeline_(\w+)|(?:_s)?(?:_\d+)?)", module)
+    return found and (found[1] or "")
+
+
+def read_module(path: Path) -> Module:
+    """Read a *_csynth.xml. Raises HwsrError."""
+    try:
+        root = fromstring(_content(path), forbid_dtd=True)
+    except DefusedXmlException as error:
+        raise HwsrError(f"{path}: a report has no DOCTYPE or entities, so this is none; run csynth again") from error
+    except ParseError as error:
+        raise HwsrError(f"{path}: not XML ({error}); run csynth again") from error
+    latency = "PerformanceEstimates/SummaryOfOverallLatency"
+    return Module(
+        name=_text(root, "UserAssignments/TopModelName") or path.name.removesuffix("_csynth.xml"),
+        tool_version=_text(root, "ReportVersion/Version"),
+        part=_text(root, "UserAssignments/Part"),
+        clock_target_ns=_number(root, "UserAssignments/TargetClockPeriod"),
+        clock_ns=_number(root, "PerformanceEstimates/SummaryOfTimingAnalysis/EstimatedClockPeriod"),
+        latency_min=_count(root, f"{latency}/Best-caseLatency"),
+        latency_max=_count(root, f"{latency}/Worst-caseLatency"),
+        interval_min=_count(root, f"{latency}/Interval-min"),
+        interval_max=_count(root, f"{latency}/Interval-max"),
+        ii=max(_intervals(root), default=None),
+        resources=_resources(root, "AreaEstimates/Resources", path),
+        available=_resources(root, "AreaEstimates/AvailableResources", path),
+    )
+
+
+def read_cosim(path: Path) -> tuple[Cosim, ...]:
+    """Read a *_cosim.rpt: the rows of its table that were run. Raises HwsrError."""
+    found = []
+    for cells in _rows(path):
+        if cells[0] in ("Verilog", "VHDL") and len(cells) >= 8 and cells[1] != "NA":
+            latency, interval = ((_whole(cells[i]), _whole(cells[i + 2])) for i in (2, 5))
+            found.append(Cosim(cells[0], cells[1], *latency, *interval))
+    return tuple(found)
+
+
+def read_utilization(path: Path) -> dict[str, int]:
+    """Read Vivado's report_utilization: the design's totals. Raises HwsrError where they are missing."""
+    totals: dict[str, int] = {}
+    for cells in _rows(path):
+        site = cells[0].rstrip("*")
+        if site in _SITES and len(cells) > 1 and re.fullmatch(r"\d+(\.\d+)?", cells[1]):
+            name, unit = _SITES[site]
+            # Later tables count parts of the design again.
+            totals.setdefault(name, round(float(cells[1]) * unit))
+    missing = [name for name in RESOURCES[:4] if name not in totals]
+    if missing:
+        raise HwsrError(f"{path}: not a utilization report of Vivado (no {', '.join(missing)}); run vsynth again")
+    return {"uram": 0} | totals
+
+
+def _rows(path: Path) -> Iterator[list[str]]:
+    """The rows of a report's tables."""
+    for line in _content(path).decode("utf-8", "replace").splitlines():
+        if line.lstrip().startswith("|"):
+            yield [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def _content(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise HwsrError(f"{path} has more than {MAX_BYTES >> 20} MB; no report is so large")
+        return path.read_bytes()
+    except OSError as error:
+        raise HwsrError(f"{path}: {error.strerror}; make it readable") from error
+
+
+def _text(root: Element, place: str) -> str:
+    return (root.findtext(place) or "").strip()
+
+
+def _intervals(root: Element) -> Iterator[int]:
+    """Clocks a turn of every pipelined loop."""
+    loops = root.find("PerformanceEstimates/SummaryOfLoopLatency")
+    for found in loops.iter("PipelineII") if loops is not None else ():
+        clocks = _whole((found.text or "").strip())
+        if clocks is not None:
+            yield clocks
+
+
+def _number(root: Element, place: str) -> float | None:
+    try:
+        return float(_text(root, place))
+    except ValueError:
+        return None
+
+
+def _count(root: Element, place: str) -> int | None:
+    return _whole(_text(root, place))
+
+
+def _whole(value: str) -> int | None:
+    """A count of clocks or cells; the tools write '?', 'undef' or 'NA' where they cannot tell."""
+    return int(value) if re.fullmatch(r"\d{1,18}", value) else None
+
+
+def _resources(root: Element, place: str, path: Path) -> dict[str, int | None]:
+    listed = root.find(place)
+    if listed is None:
+        raise HwsrError(f"{path}: no {place}; this is not a csynth report")
+    found: Mapping[str, int | None] = {
+        _TAGS[child.tag]: _whole((child.text or "").strip()) for child in listed if child.tag in _TAGS
+    }
+    return {name: found.get(name) for name in RESOURCES}

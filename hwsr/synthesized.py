@@ -1,0 +1,162 @@
+"""A synthesized HLS project's reports, each stage's beside what hwsr estimated before any synthesis."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE
+from rich.console import Group
+from rich.table import Table
+
+from hwsr.engines import model_graph, project_of
+from hwsr.errors import HwsrError
+from hwsr.estimate.fabric import Timing, fabric_of
+from hwsr.estimate.layers import Layer as Estimate
+from hwsr.estimate.layers import estimate_layers
+from hwsr.estimate.resources import Resources
+from hwsr.hls.lower import lower
+from hwsr.hls.project import Project, load_project
+from hwsr.hls.reports import RESOURCES, Module, Reports, read_reports
+from hwsr.ir.graph import IntGraph
+from hwsr.ir.stages import fused_requantizations
+
+# The estimate of each figure: in csynth's report, and after Vivado's synthesis.
+CSYNTH = {"lut": "lut_csynth", "ff": "ff_csynth", "dsp": "dsp", "bram18": "bram18_csynth"}
+VIVADO = {"lut": "lut", "ff": "ff", "dsp": "dsp", "bram18": "bram18"}
+NOTE = "measured / estimated; an estimate has the FIFOs into its stage, of which csynth tells in the total alone"
+
+
+@dataclass(frozen=True)
+class Synthesized:
+    """A project, what the tools reported of it, and the estimates of its stages by name; none without the model."""
+
+    project: Project
+    reports: Reports
+    estimates: dict[str, Estimate]
+
+    @property
+    def total(self) -> Resources | None:
+        """The estimate of all stages together."""
+        if not self.estimates:
+            return None
+        return sum((layer.resources for layer in self.estimates.values()), Resources())
+
+    @property
+    def cycles(self) -> int | None:
+        """The estimated clocks from one frame to the next: those of the slowest stage."""
+        return max((layer.cycles for layer in self.estimates.values()), default=None)
+
+
+def synthesized(folder: Path, model: Path | None) -> Synthesized:
+    """Read the reports in `folder`. Raises HwsrError where there are none, or when it was not made from the model."""
+    project = load_project(folder)
+    estimates: dict[str, Estimate] = {}
+    if model:
+        graph = model_graph(model)
+        estimates = _estimates(graph, project_of(folder, model, graph))
+    return Synthesized(project, read_reports(project), estimates)
+
+
+def _estimates(graph: IntGraph, project: Project) -> dict[str, Estimate]:
+    """Of the project's own stages. Raises HwsrError where this release of hwsr would fold them otherwise."""
+    manifest = project.manifest
+    fused = {made.name: name for name, made in fused_requantizations(graph).items()}
+    own = [layer for layer in manifest.layers if layer.traced]
+    stages = lower(graph, {fused.get(layer.makes, layer.makes): layer.reuse_factor for layer in own})
+    folded = [(stage.name, stage.kind, stage.reuse_factor, stage.streams) for stage in stages]
+    if folded != [(layer.name, layer.kind, layer.reuse_factor, layer.streams) for layer in manifest.layers]:
+        raise HwsrError(
+            f"{project.folder} was written by another release of hwsr; without --model its reports are read"
+        )
+    timing = Timing(fabric_of(manifest.part), "vitis" if manifest.backend == "Vitis" else "vivado", manifest.clock_ns)
+    return {layer.stage: layer for layer in estimate_layers(graph, stages, timing)}
+
+
+def as_json(found: Synthesized) -> dict[str, Any]:
+    """Plain values; what a tool did not report, or hwsr did not estimate, is null."""
+    reports, total = found.reports, found.total
+    return {
+        "project": str(found.project.folder),
+        "part": found.project.manifest.part,
+        "clock_ns": found.project.manifest.clock_ns,
+        "stages": [
+            {
+                "stage": layer.name,
+                "kind": layer.kind,
+                "csynth": asdict(module) if (module := reports.stages.get(layer.name)) else None,
+                "estimates": _estimated(found.estimates.get(layer.name)),
+            }
+            for layer in found.project.manifest.layers[1:]
+        ],
+        "other_modules": [asdict(module) for module in reports.others],
+        "total": {
+            "csynth": asdict(reports.top) if reports.top else None,
+            "vivado": reports.vivado,
+            "estimates": {"cycles": found.cycles} | asdict(total) if total else None,
+        },
+        "cosim": [asdict(run) for run in reports.cosim],
+    }
+
+
+def _estimated(layer: Estimate | None) -> dict[str, int] | None:
+    return {"cycles": layer.cycles} | asdict(layer.resources) if layer else None
+
+
+def render(found: Synthesized) -> Group:
+    """Stages, totals and co-simulation, for `rich` to print."""
+    parts: list[Any] = [_stages(found)]
+    reports = found.reports
+    if reports.vivado:
+        parts.append(_table("After Vivado's synthesis", {"all": (None, None, None, reports.vivado)}, found, VIVADO))
+    clocks = [f"{_cell(reports.top.clock_ns)} ns of {_cell(reports.top.clock_target_ns)} ns"] if reports.top else []
+    parts += [f"clock by csynth: {clock}" for clock in clocks]
+    for run in reports.cosim:
+        parts.append(
+            f"co-simulation ({run.rtl}): {run.status}, latency {_span(run.latency_min, run.latency_max)}, "
+            f"interval {_span(run.interval_min, run.interval_max)} clocks"
+        )
+    return Group(*parts)
+
+
+def _stages(found: Synthesized) -> Table:
+    reports = found.reports
+    measured: dict[str, Any] = {}
+    for layer in found.project.manifest.layers[1:]:
+        module = reports.stages.get(layer.name)
+        measured[layer.name] = _figures(module) if module else (None, None, None, {})
+    measured |= {module.name: _figures(module) for module in reports.others}
+    if reports.top:
+        measured["all"] = _figures(reports.top)
+    return _table("csynth", measured, found, CSYNTH)
+
+
+def _figures(module: Module) -> tuple[int | None, int | None, int | None, Mapping[str, int | None]]:
+    return module.latency_max, module.interval_max, module.ii, module.resources
+
+
+def _table(title: str, rows: Mapping[str, Any], found: Synthesized, names: Mapping[str, str]) -> Table:
+    table = Table(title=title, caption=NOTE if found.estimates else None, box=SIMPLE, padding=(0, 0))
+    table.add_column("stage", overflow="fold", min_width=10)
+    for heading in ("latency", "interval", "II", "LUT", "FF", "DSP", "BRAM18", "URAM"):
+        table.add_column(heading, justify="right", overflow="fold")
+    for name, (latency, interval, ii, resources) in rows.items():
+        layer = found.estimates.get(name)
+        taken = found.total if name == "all" else layer.resources if layer else None
+        cycles = found.cycles if name == "all" else layer.cycles if layer else None
+        figures = asdict(taken) if taken else {}
+        cells = [_pair(resources.get(key), figures.get(names.get(key, ""))) for key in RESOURCES]
+        table.add_row(name, _cell(latency), _pair(interval, cycles), _cell(ii), *cells)
+    return table
+
+
+def _pair(measured: int | None, estimated: int | None) -> str:
+    return _cell(measured) if estimated is None else f"{_cell(measured)} / {_cell(estimated)}"
+
+
+def _cell(value: float | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def _span(least: int | None, most: int | None) -> str:
+    return _cell(most) if least == most else f"{_cell(least)} to {_cell(most)}"

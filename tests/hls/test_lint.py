@@ -1,0 +1,267 @@
+"""The linter: nothing in what hwsr generates, and every rule's violation where it stands."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hwsr.cli import _run
+from hwsr.errors import HwsrError, InternalError
+from hwsr.hls import project
+from hwsr.hls.lint import Finding, lint
+from hwsr.hls.lint.calls import reached
+from hwsr.hls.lint.cpp import read_firmware
+from hwsr.hls.project import Project, write_project
+from hwsr.reference.run import run
+from tests.hls.hls_graphs import attention_net, fan_net, grouped_net, odd_net, tiles_for, tiny_net
+
+NETS = {
+    "attention": (attention_net, "Vitis", 3),
+    "odd": (odd_net, "Vivado", 2),
+    "grouped": (grouped_net, "Vitis", 6),
+    "fan": (lambda: fan_net(9), "Vivado", 1),
+}
+
+
+def write(net, folder: Path, backend: str = "Vitis", reuse: int = 4) -> Project:
+    graph = net()
+    return write_project(graph, folder, tiles_for(graph, 1), lambda tile: run(graph, tile), backend, reuse_factor=reuse)
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory) -> dict[str, Project]:
+    folder = tmp_path_factory.mktemp("lint")
+    return {name: write(net, folder / name, backend, reuse) for name, (net, backend, reuse) in NETS.items()}
+
+
+def test_generated_projects_are_clean_and_all_of_them_is_looked_at(generated) -> None:
+    seen = set()
+    for made in generated.values():
+        firmware, top = read_firmware(made.folder / "firmware", f"{made.manifest.top}.cpp"), made.manifest.top
+        seen |= {function.title for function in reached(firmware.functions[top][0], firmware)}
+        assert lint(made.folder / "firmware", top) == []
+    kernels = {layer.kind for made in generated.values() for layer in made.manifest.layers}
+    assert seen >= kernels - {"InputLayer", "Clone"} | {"clone_stream", "conv_take", "adder_tree::sum", "Lane::product"}
+
+
+CONV, STREAMS, TOP = "nnet_utils/nnet_hwsr_conv.h", "nnet_utils/nnet_hwsr.h", "{top}.cpp"
+IN_LANES = "const typename integer<CONFIG_T::data_bits, CONFIG_T::bits>::type value = in[c];"
+
+
+@pytest.mark.parametrize(
+    "net, file, old, new, rule, words",
+    [
+        ("odd", CONV, "#pragma HLS ARRAY_PARTITION variable=made complete", "", "array-port", "'made' is indexed by"),
+        ("odd", CONV, "ARRAY_PARTITION variable=weights complete dim=2", "INLINE off", "array-port", "'weights'"),
+        (
+            "odd",
+            CONV,
+            "ARRAY_RESHAPE variable=line complete dim=3",
+            "INLINE off",
+            "array-port",
+            "dimension 3 of 'line'",
+        ),
+        ("odd", CONV, "variable=window complete dim=0", "variable=windows complete dim=0", "pragma", "'windows'"),
+        ("odd", CONV, "distance=reuse_distance", "distance=reuse", "pragma", "'reuse', which does not exist"),
+        ("odd", CONV, "i < simd;", "i < step;", "loop-bound", "'i' are not known"),
+        ("attention", STREAMS, IN_LANES, IN_LANES.replace("in[c]", "fresh[c]"), "array-port", "the word 'fresh'"),
+        (
+            "attention",
+            STREAMS,
+            "variable=constant complete dim=1",
+            "variable=constant dim=2",
+            "array-port",
+            "dimension 1",
+        ),
+        ("odd", TOP, "layer5_cpy2);", "layer5_cpy1);", "stream", "'layer5_cpy1' has 2 producers"),
+        ("fan", TOP, "    nnet::clone_stream", "    if (true)\n    nnet::clone_stream", "dataflow", "not 'if (true)'"),
+    ],
+)
+def test_a_damaged_project_is_found_out(generated, tmp_path, net, file, old, new, rule, words) -> None:
+    made = generated[net]
+    folder = tmp_path / "firmware"
+    shutil.copytree(made.folder / "firmware", folder)
+    path = folder / file.format(top=made.manifest.top)
+    source = path.read_text()
+    assert old in source
+    changed = source.replace(old, new)
+    if "fresh" in new:
+        changed = changed.replace(
+            "    read_word(attention, factor);", "    read_word(attention, factor);\n    data_T fresh;"
+        )
+    path.write_text(changed)
+    found = lint(folder, made.manifest.top)
+    assert [finding for finding in found if finding.rule == rule and words in finding.message], found
+
+
+PIPELINED = "for (int i = 0; i < 8; i++) {\n#pragma HLS PIPELINE\n"
+SNIPPETS = {
+    "new": ("int *p = new int[4];", "dynamic-memory", 1),
+    "malloc": ("void *p = malloc(4);", "dynamic-memory", 1),
+    "vector": ("std::vector<int> v;", "dynamic-memory", 1),
+    "sized at run time": ("int a[n];", "dynamic-memory", 1),
+    "while": ("while (n > 0) {}", "loop-bound", 1),
+    "do": ("do { n--; } while (n > 0);", "loop-bound", 1),
+    "run-time bound": ("for (int i = 0; i < n; i++) {}", "loop-bound", 1),
+    "run-time step": ("for (int i = 0; i < 8; i += n) {}", "loop-bound", 1),
+    "triangle": ("for (int i = 0; i < 8; i++) {\nfor (int j = 0; j < i; j++) {} }", "loop-bound", 2),
+    "counter changed": ("for (int i = 0; i < 8; i++) { i += 2; }", "loop-bound", 1),
+    "throw": ("throw 1;", "unsupported", 1),
+    "assembly": ('asm("nop");', "unsupported", 1),
+    "goto": ("goto end;\nend: return;", "unsupported", 1),
+    "self": ("work(data, n);", "recursion", -1),
+    "unknown pragma": ("#pragma HLS PIPELNE", "pragma", 1),
+    "no such variable": ("int a[2];\n#pragma HLS ARRAY_PARTITION variable=b complete", "pragma", 2),
+    "unrolled index": (f"int a[8][8];\n{PIPELINED}for (int j = 0; j < 8; j++) {{ a[i][j] = j; }} }}", "array-port", 4),
+    "three reads": (f"int a[8], s = 0;\n{PIPELINED}s += a[i] + a[i + n] + a[n]; }}", "array-port", 2),
+    "word": (f"T w;\n{PIPELINED}s = w[n]; }}", "array-port", 4),
+}
+CLEAN = {
+    "constant bound": "const int m = 2 * N;\nfor (int i = 0; i < m; i++) {}",
+    "unrolled triangle": "for (int i = 0; i < 8; i++) {\n#pragma HLS UNROLL\nfor (int j = 0; j < i; j++) {} }",
+    "simulation only": "#ifndef __SYNTHESIS__\nstd::vector<int> v;\n#endif",
+    "two ports": f"int a[8], s = 0;\n{PIPELINED}s += a[i] + a[n]; }}",
+    "one branch at a time": f"int a[8], s = 0;\n{PIPELINED}if (n) {{ s += a[i] + a[n]; }} else {{ a[i] = s; }} }}",
+    "a bank a counter": (
+        "int a[8][8];\n#pragma HLS ARRAY_PARTITION variable=a complete dim=2\n"
+        f"{PIPELINED}for (int j = 0; j < 8; j++) {{ a[i][j] = a[n][j]; }} }}"
+    ),
+    "words by constants": f"T w;\n{PIPELINED}for (int j = 0; j < 8; j++) {{ w[j + 1] = n; }} }}",
+    "another instance": "if (N > 1) { work<T, N / 2>(data, n); }",
+}
+FIRST = 6  # the line in front of a snippet
+
+
+def firmware(folder: Path, body: str, top: str = "") -> Path:
+    (folder / "kernels.h").write_text(
+        "#pragma once\nnamespace nnet {\n// comment\ntemplate <class T, int N>\n"
+        f"void work(hls::stream<T> &data, int n) {{\nint s = 0; data.read();\n{body}\n}}\n"
+        "template <class T> void make(hls::stream<T> &data) { data.write(T()); }\n}\n"
+    )
+    calls = top or 'hls::stream<word_t> inner("inner");\nnnet::make<word_t>(inner);\nnnet::work<word_t, 4>(inner, 3);'
+    (folder / "top.cpp").write_text(
+        f'#include "kernels.h"\nvoid top(hls::stream<word_t> &in) {{\n#pragma HLS DATAFLOW\n{calls}\n}}\n'
+    )
+    return folder
+
+
+PORTS = "port 'in' has 0 producers and 0 consumers inside instead of one of either"
+
+
+def others(findings: list[Finding]) -> list[Finding]:
+    """All but that of the port that no snippet uses."""
+    return [finding for finding in findings if finding.message != PORTS]
+
+
+@pytest.mark.parametrize("name", SNIPPETS)
+def test_every_violation_is_found_where_it_stands(name: str, tmp_path: Path) -> None:
+    body, rule, line = SNIPPETS[name]
+    found = others(lint(firmware(tmp_path, body), "top"))
+    assert [(finding.file, finding.line, finding.rule) for finding in found] == [("kernels.h", FIRST + line, rule)], (
+        found
+    )
+
+
+@pytest.mark.parametrize("name", CLEAN)
+def test_what_hardware_can_do_is_no_finding(name: str, tmp_path: Path) -> None:
+    assert others(lint(firmware(tmp_path, CLEAN[name]), "top")) == []
+
+
+STREAM = 'hls::stream<word_t> s("s");\n'
+TOPS = {
+    "no reader": (STREAM + "nnet::make<word_t>(s);", "stream", "1 producers and 0 consumers"),
+    "no writer": (STREAM + "nnet::work<word_t, 4>(s, 3);", "stream", "0 producers and 1 consumers"),
+    "two readers": (
+        STREAM + "nnet::make<word_t>(s);\nnnet::work<word_t, 4>(s, 3);\nnnet::work<word_t, 4>(s, 3);",
+        "stream",
+        "1 producers and 2 consumers",
+    ),
+    "unknown kernel": ("nnet::sort<word_t>(in);", "dataflow", "'nnet::sort<word_t>' is not in the firmware"),
+    "a loop": ("for (int i = 0; i < 2; i++) { nnet::work<word_t, 4>(in, 3); }", "dataflow", "not 'for (int i"),
+    "an assignment": ("int n;\nn = 3;\nnnet::work<word_t, 4>(in, n);", "dataflow", "not 'n = 3;'"),
+}
+
+
+@pytest.mark.parametrize("name", TOPS)
+def test_a_dataflow_region_is_calls_joined_by_streams(name: str, tmp_path: Path) -> None:
+    top, rule, words = TOPS[name]
+    found = others(lint(firmware(tmp_path, "", top), "top"))
+    assert [finding.rule for finding in found] == [rule] and words in found[0].message
+    assert found[0].file == "top.cpp"
+
+
+def test_a_chain_of_calls_that_comes_back_is_recursion(tmp_path: Path) -> None:
+    folder = firmware(tmp_path, "even(n);")
+    path = folder / "kernels.h"
+    path.write_text(
+        path.read_text().replace(
+            "// comment", "int odd(int n) { return even(n - 1); }\nint even(int n) { return odd(n); }"
+        )
+    )
+    assert [str(finding) for finding in others(lint(folder, "top"))] == [
+        "kernels.h:3 recursion 'odd' calls itself",
+        "kernels.h:4 recursion 'even' calls itself",
+    ]
+
+
+@pytest.mark.parametrize(
+    "member, rule",
+    [
+        ("virtual int get() { return 1; }", "unsupported"),
+        ("std::vector<int> held;\nint get() { return 1; }", "dynamic-memory"),
+        ("int held;\nint get() { return held; }", None),
+    ],
+)
+def test_a_class_is_looked_at_where_it_is_used(member: str, rule: str | None, tmp_path: Path) -> None:
+    folder = firmware(tmp_path, "Held held;\ns = held.get();")
+    path = folder / "kernels.h"
+    path.write_text(path.read_text().replace("// comment", f"struct Held {{\n{member}\n}};"))
+    assert {finding.rule for finding in others(lint(folder, "top"))} == ({rule} if rule else set())
+    path.write_text(path.read_text().replace("Held held;\ns = held.get();", ""))
+    assert others(lint(folder, "top")) == []
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(HwsrError, match=r"top.cpp: No such file"):
+        lint(tmp_path, "top")
+    (tmp_path / "top.cpp").write_text("int other() { return 1; }")
+    with pytest.raises(HwsrError, match=r"no function 'top'"):
+        lint(tmp_path, "top")
+    (tmp_path / "top.cpp").write_text("#if VERSION > 3\n#endif\nvoid top() {}")
+    with pytest.raises(HwsrError, match=r"'VERSION > 3'"):
+        lint(tmp_path, "top")
+
+
+def test_files_outside_the_firmware_are_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret.h").write_text("void hidden() { while (1) {} }")
+    (tmp_path / "firmware").mkdir()
+    (tmp_path / "firmware" / "top.cpp").write_text('#include "../secret.h"\nvoid top() { hidden(); }')
+    assert lint(tmp_path / "firmware", "top") == []
+
+
+def test_a_finding_in_what_hwsr_writes_is_its_own_error(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(project, "lint", lambda *_: [Finding("a.h", 3, "pragma", "wrong"), Finding("b.h", 1, "x", "y")])
+    with pytest.raises(InternalError, match=r"a.h:3 pragma wrong \(and 1 more\)"):
+        write(tiny_net, tmp_path / "net")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_prints_findings_and_fails(generated, tmp_path, monkeypatch, capsys) -> None:
+    made = generated["fan"]
+    report = tmp_path / "lint.json"
+
+    def command(folder: Path) -> int:
+        monkeypatch.setattr("sys.argv", ["hwsr", "hls-lint", str(folder), "--json", str(report)])
+        return _run()
+
+    assert command(made.folder) == 0 and "no finding" in capsys.readouterr().out
+    assert json.loads(report.read_text())["findings"] == []
+    shutil.copytree(made.folder, tmp_path / "p")
+    path = tmp_path / "p" / "firmware" / STREAMS
+    path.write_text(path.read_text().replace("#pragma HLS PIPELINE II=1", "#pragma HLS PIPELIN II=1"))
+    assert command(tmp_path / "p") == 1
+    printed = capsys.readouterr().out.splitlines()
+    findings = json.loads(report.read_text())["findings"]
+    assert len(printed) == len(findings) + 1 and printed[-1] == f"{len(findings)} findings"
+    assert printed[0] == f"{path}:{findings[0]['line']} pragma no tool knows the pragma 'PIPELIN'"
