@@ -8,5 +8,12 @@ class HwsrError(Exception):
     """
 
 
+class DoesNotFit(HwsrError):
+    """A design that a device is too small or too slow for: one line that says what is short and by how much.
+
+    Exit code 3.
+    """
+
+
 class Interrupted(Exception):
     """Work was stopped by a signal and its state is saved; the message says how to go on. Exit code 130."""

@@ -99,8 +99,9 @@ def multipliers(
 ) -> Multipliers:
     """`count` multipliers of which `summed` at a time add to one sum, 0 where none is added to anything.
 
-    What they are bound to decides. Of the others, both factors together up to LUT_PRODUCT_BITS: LUTs on Vitis HLS, as in the reports of stock kernels; on Vivado HLS,
-    as there, a DSP for one of every two products that are summed. Beyond: DSPs.
+    What they are bound to decides. Of the others, both factors together up to LUT_PRODUCT_BITS: LUTs on Vitis HLS, as
+    in the reports of stock kernels; on Vivado HLS, as there, a DSP for one of every two products that are summed.
+    Beyond: DSPs.
     """
     if bound is Multiplier.LUT:
         return Multipliers(bound_to_luts=count, product_bits=a_bits * b_bits)

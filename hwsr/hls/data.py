@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from hwsr.errors import HwsrError
 from hwsr.ir.graph import Input, IntArray
 
-
 # Patterns of `adversarial`, and pixels beyond which as many frames would be too much text to write and to simulate.
 PATTERNS, LARGE = 9, 1 << 16
 

@@ -126,7 +126,8 @@ def loops(graph: IntGraph, node: Node) -> Loops:
 
 def unrollings(work: Loops) -> Iterator[Folding]:
     """Every folding: each loop unrolls by a divisor of its length."""
-    return (Folding(*chosen) for chosen in product(*map(_divisors, (work.groups, work.outputs, work.products))))
+    divisors = map(_divisors, (work.groups, work.outputs, work.products))
+    return (Folding(groups, outputs, simd) for groups, outputs, simd in product(*divisors))
 
 
 def fold(work: Loops, clocks: int) -> Folding:
@@ -161,7 +162,7 @@ def foldings(graph: IntGraph, reuse: Reuse) -> dict[str, Folding]:
     name clocks a pixel of the layer itself, or its folding as it is; one clock where it names none.
     Raises HwsrError for a number below 1, a name that no node has, or a folding that the node cannot have.
     """
-    given = {"": reuse} if isinstance(reuse, int) else dict(reuse)
+    given: Mapping[str, int | Folding] = {"": reuse} if isinstance(reuse, int) else reuse
     multiplying = {node.name: node for node in graph.nodes if isinstance(node, Conv | Scale | ChannelMul)}
     for name, asked in given.items():
         if name and name not in graph.tensors:

@@ -15,7 +15,6 @@ from hwsr.ir.stages import Folding, Multiplier, loops
 from hwsr.ir.tiling import on_frame
 from hwsr.plan.design import Planned
 
-VERSION = 1
 # A plan of a network of thousands of stages is smaller; a larger file is none.
 MAX_BYTES = 16 << 20
 
@@ -49,7 +48,7 @@ class Plan(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     format: Literal["hwsr plan"] = "hwsr plan"
-    version: Literal[1] = VERSION
+    version: Literal[1] = 1
     note: str = NOTE
     graph: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     device: str
@@ -117,10 +116,14 @@ def read_plan(path: Path, graph: IntGraph) -> tuple[Plan, IntGraph]:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"
-        raise HwsrError(f"{path} is no plan of version {VERSION} ({where}: {first['msg']}); make one with 'hwsr plan'") from error
+        raise HwsrError(
+            f"{path} is no plan of version 1 ({where}: {first['msg']}); make one with 'hwsr plan'"
+        ) from error
     built = on_frame(graph, plan.frame)
     if graph_hash(built) != plan.graph:
-        raise HwsrError(f"{path} was made for another model, or this one was trained or exported anew; run 'hwsr plan' again")
+        raise HwsrError(
+            f"{path} was made for another model, or this one was trained or exported anew; run 'hwsr plan' again"
+        )
     _check(path, plan, built)
     return plan, built
 

@@ -2,8 +2,8 @@
 
 Given the clocks that a frame may take, stages are independent but for the device that they share. What is asked is the
 least share of the scarcest resource, and of those the least sum of shares. Four kinds of resources and options by the
-dozen make the states of a dynamic program too many, so this is an integer program for HiGHS (through scipy), which proves
-its optimum; stages of equal options are one class of which whole numbers are chosen.
+dozen make the states of a dynamic program too many, so this is an integer program for HiGHS (through scipy), which
+proves its optimum; stages of equal options are one class of which whole numbers are chosen.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,6 +31,11 @@ class Selection:
     options: Mapping[str, Option]
     total: Cost
     proved: bool
+
+    def clocks(self, choices: Choices) -> int:
+        """From one frame to the next."""
+        fixed = choices.slowest.cycles if choices.slowest else 0
+        return max([fixed, *(option.clocks for option in self.options.values())])
 
     def share(self, device: Device) -> Fraction:
         """Of the scarcest resource."""
@@ -60,7 +65,8 @@ def cheapest(choices: Choices, device: Device, clocks: int) -> Selection | None:
     for names, numbers in zip(classes.values(), counts, strict=True):
         which = np.repeat(np.arange(len(numbers)), numbers)
         chosen |= {name: allowed[name][i] for name, i in zip(names, which, strict=True)}
-    return Selection(chosen, problem.total(counts), balance_proved and proved)
+    in_order = {name: chosen[name] for name in choices.options}
+    return Selection(in_order, problem.total(counts), balance_proved and proved)
 
 
 def fastest(choices: Choices, device: Device) -> tuple[int, Selection] | None:
@@ -82,7 +88,7 @@ def fastest(choices: Choices, device: Device) -> tuple[int, Selection] | None:
 def _in_time(options: Sequence[Option], clocks: int) -> list[Option]:
     """Those of at most `clocks` clocks that no other of them beats; of equals the slowest, which unfolds least."""
     in_time = sorted(
-        (option for option in options if option.clocks <= clocks), key=lambda o: (o.cost, -o.clocks), reverse=False
+        (option for option in options if option.clocks <= clocks), key=lambda option: (option.cost, -option.clocks)
     )
     kept: list[Option] = []
     for option in in_time:
@@ -154,6 +160,8 @@ class _Problem:
             options={"mip_rel_gap": 0.0, "time_limit": TIME_LIMIT},
         )
         if result.x is None:
-            raise HwsrError(f"the integer program of the plan was not solved ({result.message}); take a smaller network")
+            raise HwsrError(
+                f"the integer program of the plan was not solved ({result.message}); take a smaller network"
+            )
         counts = np.rint(result.x[:n]).astype(int)
         return np.split(counts, np.cumsum(widths)[:-1]), result.status == 0
