@@ -183,9 +183,9 @@ def _relieved(graph: IntGraph, planned: Planned) -> Iterator[Fact]:
     trials: list[tuple[str, IntGraph, Target]] = []
     if heaviest is not None:
         trials.append(
-            (f"{heaviest.name} at {FEWER_BITS}-bit weights", _narrowed(graph, {heaviest.name}), planned.target)
+            (f"{heaviest.name} at {FEWER_BITS}-bit weights", narrowed(graph, {heaviest.name}), planned.target)
         )
-        trials.append((f"all weights at {FEWER_BITS} bits", _narrowed(graph, wide), planned.target))
+        trials.append((f"all weights at {FEWER_BITS} bits", narrowed(graph, wide), planned.target))
     clock = planned.target.clock_mhz * FASTER_CLOCK
     trials.append((f"a clock of {clock:g} MHz", graph, replace(planned.target, clock_mhz=clock)))
     for what, changed, target in trials:
@@ -217,7 +217,7 @@ def _narrows(node: Conv) -> bool:
     return not is_ternary(node) and weight_bits(node) > FEWER_BITS
 
 
-def _narrowed(graph: IntGraph, names: set[str]) -> IntGraph:
+def narrowed(graph: IntGraph, names: set[str]) -> IntGraph:
     """The network with those convolutions' weights rounded to FEWER_BITS: another function, of the same shape."""
     nodes = [_rounded(node) if isinstance(node, Conv) and node.name in names else node for node in graph.nodes]
     return make_graph(nodes, graph.frame)

@@ -11,7 +11,7 @@ from hwsr.estimate.show import as_json
 from hwsr.files import write_text
 from hwsr.hls.project import graph_hash
 from hwsr.ir.graph import IntGraph
-from hwsr.ir.stages import Folding, Multiplier, loops
+from hwsr.ir.stages import Folding, Multiplier, foldings, loops
 from hwsr.ir.tiling import on_frame
 from hwsr.plan.design import Planned
 
@@ -130,15 +130,18 @@ def read_plan(path: Path, graph: IntGraph) -> tuple[Plan, IntGraph]:
 
 def _check(path: Path, plan: Plan, graph: IntGraph) -> None:
     """Raise unless every stage that multiplies has its folding, once, with the clocks that it names."""
-    nodes = {node.name: node for node in graph.nodes}
+    again = f"; run 'hwsr plan' again ({path})"
     if len(plan.foldings) != len(plan.stages):
-        raise HwsrError(f"{path} folds a stage twice; run 'hwsr plan' again")
+        raise HwsrError(f"the plan folds a stage twice{again}")
+    try:
+        wanted = foldings(graph, plan.foldings)
+    except HwsrError as error:
+        raise HwsrError(f"{error}{again}") from error
+    nodes = {node.name: node for node in graph.nodes}
     for stage in plan.stages:
-        if stage.node not in nodes:
-            raise HwsrError(f"{path}: the network has no node '{stage.node}'; run 'hwsr plan' again")
         reuse = stage.folding.reuse(loops(graph, nodes[stage.node]))
         if reuse != stage.reuse_factor:
-            raise HwsrError(
-                f"{path}: PE {stage.folding.pe} x SIMD {stage.simd} of '{stage.node}' gives a reuse factor of {reuse}, "
-                f"not {stage.reuse_factor}; run 'hwsr plan' again"
-            )
+            sizes = f"PE {stage.folding.pe} x SIMD {stage.simd} of '{stage.node}'"
+            raise HwsrError(f"{sizes} gives a reuse factor of {reuse}, not {stage.reuse_factor}{again}")
+    for name in (name for name in wanted if name not in plan.foldings):
+        raise HwsrError(f"the plan folds nothing of '{name}'{again}")

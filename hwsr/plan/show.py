@@ -75,6 +75,11 @@ def _summary(planned: Planned, facts: Sequence[Fact]) -> Text:
     if found.tiles > 1:
         tile = f"{found.frame[1]}x{found.frame[0]}"
         lines.append(f"{found.tiles} tiles of {tile} an image with their halos, {found.overlap:.2f} times its pixels")
+    if target.clock_mhz > target.device.clock_mhz:
+        usual = f"{target.device.clock_mhz:g} MHz on {target.device.board}"
+        lines.append(
+            f"such designs commonly meet {usual}; whether this one meets {target.clock_mhz:g} is not estimated"
+        )
     if not planned.selection.proved:
         lines.append("the search ran out of time: something smaller may exist")
     lines += [f"{fact.what}: {fact.text}" for fact in facts]
