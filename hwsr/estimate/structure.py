@@ -5,6 +5,7 @@ the coefficients that `hwsr.estimate.fit` learnt from reports of hls4ml's stock 
 are the shares read off other pipelined kernels. Nothing is fitted to these kernels themselves, so ranges are wide.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -176,9 +177,9 @@ def _csynth() -> dict[str, tuple[float, float]]:
 
 def _memories(held: Iterable[Memory]) -> Iterable[Priced]:
     """Whether HLS keeps a memory of a few thousand bits in LUTs or in a block is not known of these kernels."""
-    for words, width in held:
-        value = memory(words, width)
+    for (words, width), count in Counter(held).items():
+        value = memory(words, width) * count
         if LUT_MEMORY_BITS < words * width <= INDEX_ROM_BITS["vitis"]:
-            yield Priced(value, Resources(), value + luts(width * -(-words // MEMORY_BITS)))
+            yield Priced(value, Resources(), value + luts(width * -(-words // MEMORY_BITS)) * count)
         else:
             yield exactly(value)

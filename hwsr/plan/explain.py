@@ -200,6 +200,8 @@ def _what_would_fit(graph: IntGraph, planned: Planned) -> Iterator[Fact]:
         pace = fitting[1].clocks(planned.choices)
         fps = planned.estimate.fps * planned.estimate.bottleneck.cycles / pace
         yield Fact("fits", f"what fits this device makes {fps:,.1f} images a second", {"fps": fps})
+    if planned.too_slow:
+        return
     larger = [
         device
         for device in sorted(devices(), key=lambda device: device.lut)
