@@ -93,16 +93,15 @@ def plan(graph: IntGraph, target: Target) -> Planned:
     comes closest: the least hardware of the rate, or, where no hardware is fast enough, the fastest that fits.
     Raises HwsrError for a network that has no hardware.
     """
-    first: Planned | None = None
-    for on_its_frame in _frames(graph, target.image(graph.scale)):
-        found = _on_frame(on_its_frame, target)
-        if found.met:
-            return found
-        first = first or found
-        if "bram18" not in found.estimate.overflow:
+    frames = _frames(graph, target.image(graph.scale))
+    closest = _on_frame(next(frames), target)
+    for on_its_frame in frames:
+        if "bram18" not in closest.estimate.overflow:
             break
-    assert first is not None
-    return first
+        found = _on_frame(on_its_frame, target)
+        if found.met or (closest.too_slow and not found.estimate.overflow):
+            return found
+    return closest
 
 
 def _frames(graph: IntGraph, image: tuple[int, int]) -> Iterator[IntGraph]:

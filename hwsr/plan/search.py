@@ -18,8 +18,8 @@ from hwsr.errors import HwsrError
 from hwsr.estimate.devices import Device
 from hwsr.plan.options import KINDS, Choices, Cost, Option
 
-# Seconds for one integer program. A plan whose optimum was not proved in time says so.
-TIME_LIMIT = 30.0
+# Of one integer program's search, so that a plan is the same on every machine; one that was not proved by then says so.
+NODE_LIMIT = 100_000
 # Shares in millionths, so that one LUT of the largest device is far above the solver's tolerance.
 MILLIONTH = 1e6
 
@@ -136,7 +136,7 @@ class _Problem:
         target = (self.columns * MILLIONTH / self.capacity[:, None]).sum(axis=0)
         limits = np.array([float(int(most * getattr(self.device, kind))) for kind in KINDS]) - np.array(self.fixed)
         found, proved = self._solve(target, self.columns, limits)
-        # A search that ran out of time may have found less than what it was given.
+        # A search that ran out of nodes may have found less than what it was given.
         return min((found, known), key=lambda counts: sum(shares(self.total(counts), self.device))), proved
 
     def _solve(self, target: np.ndarray, rows: np.ndarray, limits: np.ndarray) -> tuple[list[np.ndarray], bool]:
@@ -157,7 +157,7 @@ class _Problem:
                 np.append(sizes, np.full(len(limits), -np.inf)),
                 np.append(sizes, limits),
             ),
-            options={"mip_rel_gap": 0.0, "time_limit": TIME_LIMIT},
+            options={"mip_rel_gap": 0.0, "node_limit": NODE_LIMIT},
         )
         if result.x is None:
             raise HwsrError(

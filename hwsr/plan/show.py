@@ -81,6 +81,6 @@ def _summary(planned: Planned, facts: Sequence[Fact]) -> Text:
             f"such designs commonly meet {usual}; whether this one meets {target.clock_mhz:g} is not estimated"
         )
     if not planned.selection.proved:
-        lines.append("the search ran out of time: something smaller may exist")
+        lines.append("the search was not finished: something smaller may exist")
     lines += [f"{fact.what}: {fact.text}" for fact in facts]
     return Text("\n".join(lines))
