@@ -17,6 +17,10 @@ DEVICE ?= kv260
 CLOCK ?= 200
 # Clocks that an input pixel may take; empty: scale^2.
 REUSE ?=
+# What `make plan` writes, for images of OUT (at FPS a second; empty: as many as fit); hls and estimate build by PLAN.
+OUT ?= 1920x1080
+FPS ?=
+PLAN ?=
 
 slug = $(shell printf '%s' '$(1)' | tr 'A-Z' 'a-z' | tr -cs 'a-z0-9' '_' | sed 's/^_//; s/_$$//')
 NAME ?= $(call slug,$(NET))
@@ -24,10 +28,12 @@ RUN := runs/$(NAME)
 PROJECT := hls_projects/$(NAME)_$(call slug,$(BACKEND))
 TRAIN_OPTIONS = --steps $(STEPS) $(if $(DATA),--data "$(DATA)") $(if $(RESUME),--resume)
 FOLDED = $(if $(REUSE),--reuse-factor $(REUSE))
+# A plan decides all of these.
+HARDWARE = $(if $(PLAN),--plan "$(PLAN)",--backend $(BACKEND) --device $(DEVICE) --clock $(CLOCK) $(FOLDED))
 # What needs a model goes on with a training that was interrupted.
 STARTED = $(if $(RESUME),,$(if $(wildcard $(RUN)/checkpoint.safetensors),--resume))
 
-.PHONY: setup run train-ternary train-int8 export hls csim estimate test test-full bench lint clean
+.PHONY: setup run train-ternary train-int8 export plan hls csim estimate test test-full bench lint clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.ready
@@ -56,14 +62,18 @@ train: setup
 export: $(RUN)/model.safetensors
 	$(HWSR) export "$(RUN)" --frame $(FRAME)
 
+plan: export
+	$(HWSR) plan "$(RUN)" --device $(DEVICE) --clock $(CLOCK) --backend $(BACKEND) --out $(OUT) \
+	    $(if $(FPS),--fps $(FPS)) --output "$(RUN)/plan.json"
+
 hls: export
-	$(HWSR) hls "$(RUN)" --out "$(PROJECT)" --backend $(BACKEND) --device $(DEVICE) --clock $(CLOCK) $(FOLDED)
+	$(HWSR) hls "$(RUN)" --out "$(PROJECT)" $(HARDWARE)
 
 csim: hls
 	$(HWSR) csim "$(PROJECT)" -m "$(RUN)" $(foreach image,$(IMAGES),--image "$(image)") --json "$(RUN)/csim.json"
 
 estimate: export
-	$(HWSR) estimate "$(RUN)" --device $(DEVICE) --clock $(CLOCK) $(FOLDED) --backend $(BACKEND) --json "$(RUN)/estimate.json"
+	$(HWSR) estimate "$(RUN)" $(HARDWARE) --json "$(RUN)/estimate.json"
 
 # The whole way, on the photographs that the scikit-image and scikit-learn wheels carry.
 run: setup

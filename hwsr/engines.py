@@ -21,7 +21,7 @@ from hwsr.hls.project import Project, graph_hash, load_project
 from hwsr.ir.check import check_image_network
 from hwsr.ir.graph import IntGraph, Rescale
 from hwsr.ir.read import read_qonnx
-from hwsr.ir.tiling import Tiling, default_tiling, run_tiled
+from hwsr.ir.tiling import Tiling, default_tiling, on_frame, run_tiled
 from hwsr.reference.run import upscale as reference_upscale
 from hwsr.spec import Spec
 from hwsr.train.checkpoint import load_network, load_tensors
@@ -69,17 +69,21 @@ def make_upscaler(engine: Engine, model: Path, project: Path | None = None) -> t
             _check_hardware(model, graph)
             if project is None:
                 raise HwsrError("the csim engine needs the model's HLS project; give --project hls_projects/NAME")
-            built = project_of(project, model, graph)
-            return lambda image: _csim_upscale(built, graph, image), graph.scale
+            built, on_its_frame = project_of(project, model, graph)
+            return lambda image: _csim_upscale(built, on_its_frame, image), graph.scale
 
 
-def project_of(folder: Path, model: Path, graph: IntGraph) -> Project:
-    """The HLS project in `folder`. Raises HwsrError unless it was made from `graph`, which is `model`'s."""
+def project_of(folder: Path, model: Path, graph: IntGraph) -> tuple[Project, IntGraph]:
+    """The HLS project in `folder`, and `graph` on the frame that it is built for.
+
+    Raises HwsrError unless it was made from `graph`, which is `model`'s.
+    """
     _check_hardware(model, graph)
     project = load_project(folder)
-    if project.manifest.graph != graph_hash(graph):
+    built = on_frame(graph, project.manifest.frame)
+    if project.manifest.graph != graph_hash(built):
         raise HwsrError(f"{folder} was not made from {model}; write it again with 'hwsr hls {model} --out {folder}'")
-    return project
+    return project, built
 
 
 def _check_hardware(model: Path, graph: IntGraph) -> None:

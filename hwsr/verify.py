@@ -56,8 +56,7 @@ class Verification:
 
 def verify(folder: Path, model: Path, images: Sequence[Path]) -> Verification:
     """Simulate and compare. Raises HwsrError when the project was not made from the model."""
-    graph = model_graph(model)
-    project = project_of(folder, model, graph)
+    project, graph = project_of(folder, model, model_graph(model))
     frames = compare(project, lambda tile: run_all(graph, tile))
     return Verification(str(folder), frames, tuple(_compare_image(project, graph, path) for path in images))
 

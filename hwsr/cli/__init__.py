@@ -8,16 +8,17 @@ import warnings
 from typer.exceptions import Abort, TyperException
 
 from hwsr.cli.app import app
-from hwsr.errors import HwsrError, InternalError, Interrupted
+from hwsr.errors import DoesNotFit, HwsrError, InternalError, Interrupted
 
 # Each adds its commands to the app, in the order of the help text.
 # isort: off
-from hwsr.cli import training, quantization, hardware, pictures, networks  # noqa: F401
+from hwsr.cli import training, quantization, hardware, planning, pictures, networks  # noqa: F401
 # isort: on
 
 # Exit codes: 0 done, 1 a comparison found a mismatch, a network of a sweep failed or the linter found something, 2 bad
-# input or environment, 70 an error in hwsr itself, 130 interrupted, 141 the reader of a pipe went away.
-BAD_INPUT, INTERNAL, INTERRUPTED, BROKEN_PIPE = 2, 70, 130, 141
+# input or environment, 3 a plan that does not fit, 70 an error in hwsr itself, 130 interrupted, 141 the reader of a
+# pipe went away.
+BAD_INPUT, DOES_NOT_FIT, INTERNAL, INTERRUPTED, BROKEN_PIPE = 2, 3, 70, 130, 141
 
 
 def main() -> None:
@@ -32,6 +33,8 @@ def _run() -> int:
         return app(sys.argv[1:] or ["--help"], standalone_mode=False) or 0
     except TyperException as error:
         return _refuse(f"{error.format_message()} 'hwsr COMMAND --help' lists the options.")
+    except DoesNotFit as error:
+        return _refuse(str(error), DOES_NOT_FIT)
     except HwsrError as error:
         return _refuse(str(error))
     except InternalError as error:
@@ -53,6 +56,6 @@ def _run() -> int:
         return INTERNAL
 
 
-def _refuse(message: str) -> int:
+def _refuse(message: str, code: int = BAD_INPUT) -> int:
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    return BAD_INPUT
+    return code

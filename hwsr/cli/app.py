@@ -1,8 +1,9 @@
 """The command-line application and what its commands share. Each command is one thin function."""
 
 import re
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -40,6 +41,18 @@ DataOption = Annotated[Path | None, typer.Option(help="folder of images, of EDSR
 JsonOption = Annotated[Path | None, typer.Option("--json", help="also write the figures to this file")]
 ProjectOption = Annotated[Path | None, typer.Option(help="HLS project (for --engine csim)")]
 EngineOption = Annotated[Engine, typer.Option(help="what computes")]
+
+
+class Backend(StrEnum):
+    """Whose HLS compiler a project is for."""
+
+    VITIS = "Vitis"
+    VIVADO = "Vivado"
+
+    @property
+    def law(self) -> Literal["vitis", "vivado"]:
+        """What estimates call it."""
+        return "vitis" if self is Backend.VITIS else "vivado"
 
 
 def write_figures(path: Path | None, value: Any) -> None:

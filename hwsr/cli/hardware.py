@@ -1,13 +1,16 @@
 """Commands from a model to hardware: hls, hls-lint, hls-report, csim, estimate."""
 
-from enum import StrEnum
+from __future__ import annotations
+
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hwsr.cli.app import (
     MISMATCH,
+    Backend,
     JsonOption,
     ModelFolder,
     ModelOption,
@@ -19,46 +22,99 @@ from hwsr.cli.app import (
 )
 from hwsr.errors import HwsrError
 
+if TYPE_CHECKING:
+    from hwsr.estimate.devices import Device
+    from hwsr.ir.graph import IntGraph
+    from hwsr.ir.stages import Reuse
 
-class Backend(StrEnum):
-    """Whose HLS compiler the project is for."""
+PlanOption = Annotated[Path | None, typer.Option(help="plan file, which decides all that hardware is built by")]
+DeviceOption = Annotated[str | None, typer.Option(help="board or part [kv260]")]
+ClockOption = Annotated[float | None, typer.Option(help="clock in MHz [200]")]
+ReuseOption = Annotated[int | None, typer.Option(help="clocks an input pixel may take [scale^2]")]
+BackendOption = Annotated[Backend | None, typer.Option(help="whose HLS compiler [Vitis]")]
 
-    VITIS = "Vitis"
-    VIVADO = "Vivado"
+
+@dataclass(frozen=True)
+class _Asked:
+    """What hardware is built by: options, or a plan in the place of all of them.
+
+    graph: on the frame that the hardware works on; image: (H, W) of what is upscaled.
+    """
+
+    graph: IntGraph
+    image: tuple[int, int]
+    reuse: Reuse
+    device: Device
+    clock_mhz: float
+    backend: Backend
+
+
+def _asked(
+    model: Path,
+    plan: Path | None,
+    device: str | None,
+    clock: float | None,
+    reuse_factor: int | None,
+    backend: Backend | None,
+    frame: str | None = None,
+) -> _Asked:
+    """Raises HwsrError, also for an option that the plan decides."""
+    from hwsr.engines import model_graph
+    from hwsr.estimate.devices import find_device
+    from hwsr.ir.tiling import on_frame
+    from hwsr.plan.file import read_plan
+
+    graph = model_graph(model)
+    if plan is None:
+        image = parse_size(frame) if frame else graph.frame
+        reuse = graph.scale**2 if reuse_factor is None else reuse_factor
+        part, mhz = find_device(device or "kv260"), check_clock(200.0 if clock is None else clock)
+        return _Asked(on_frame(graph, image), image, reuse, part, mhz, backend or Backend.VITIS)
+    given = {"device": device, "clock": clock, "reuse-factor": reuse_factor, "backend": backend, "frame": frame}
+    for name, value in given.items():
+        if value is not None:
+            raise HwsrError(f"--{name} beside --plan, which decides it; leave one of them out")
+    found, built = read_plan(plan, graph)
+    part = find_device(found.device)
+    return _Asked(built, found.image, found.foldings, part, found.clock_mhz, Backend(found.backend))
 
 
 @app.command()
 def hls(
     model: ModelFolder,
     out: Annotated[Path, typer.Option(help="project folder")],
-    backend: Annotated[Backend, typer.Option(help="whose HLS compiler")] = Backend.VITIS,
-    device: Annotated[str | None, typer.Option(help="board or part [kv260; zcu104 for Vivado HLS]")] = None,
+    plan: PlanOption = None,
+    backend: BackendOption = None,
+    device: DeviceOption = None,
     part: Annotated[str | None, typer.Option(help="part number for the HLS tool [that of --device]")] = None,
-    clock: Annotated[float, typer.Option(help="clock in MHz")] = 200.0,
-    reuse_factor: Annotated[int | None, typer.Option(help="clocks an input pixel may take [scale^2]")] = None,
+    clock: ClockOption = None,
+    reuse_factor: ReuseOption = None,
+    frame: Annotated[
+        str | None, typer.Option(help="frame of the hardware, width x height [the plan's, or the model's own]")
+    ] = None,
     image: Annotated[
         Path | None, typer.Option(help="image whose tiles test the hardware [embedded photographs]")
     ] = None,
     json: JsonOption = None,
 ) -> None:
     """Write the HLS C++ project of a model, with its testbench and the reference's outputs."""
-    from hwsr.engines import model_graph
-    from hwsr.estimate.devices import find_device
     from hwsr.hls.project import is_too_new, write_project
+    from hwsr.ir.tiling import on_frame
     from hwsr.reference.run import run
     from hwsr.tiles import test_tiles
 
-    graph = model_graph(model)
+    asked = _asked(model, plan, device, clock, reuse_factor, backend)
+    graph = on_frame(asked.graph, parse_size(frame)) if frame else asked.graph
     with console.status("writing the HLS project"):
         project = write_project(
             graph,
             out,
             test_tiles(graph, image),
             lambda tile: run(graph, tile),
-            backend,
-            part or (find_device(device).hls_part if device else None),
-            1000 / check_clock(clock),
-            reuse_factor,
+            asked.backend,
+            part or asked.device.hls_part,
+            1000 / asked.clock_mhz,
+            asked.reuse,
         )
     console.print(f"wrote {out}: {len(project.manifest.layers)} stages, {project.manifest.frames} test frames")
     if is_too_new(project.manifest.backend, project.manifest.part):
@@ -128,28 +184,23 @@ def csim(
 @app.command()
 def estimate(
     model: ModelFolder,
-    device: Annotated[str, typer.Option(help="board or part")] = "kv260",
-    clock: Annotated[float, typer.Option(help="clock in MHz")] = 200.0,
+    plan: PlanOption = None,
+    device: DeviceOption = None,
+    clock: ClockOption = None,
     frame: Annotated[str | None, typer.Option(help="input frame, width x height [the model's own]")] = None,
-    reuse_factor: Annotated[int | None, typer.Option(help="clocks an input pixel may take [scale^2]")] = None,
-    backend: Annotated[Backend, typer.Option(help="whose HLS compiler")] = Backend.VITIS,
+    reuse_factor: ReuseOption = None,
+    backend: BackendOption = None,
     json: JsonOption = None,
 ) -> None:
     """Estimate resources, cycles and frame rate before any synthesis. Every figure is an estimate."""
-    from hwsr.engines import model_graph
     from hwsr.estimate.design import estimate as estimate_design
-    from hwsr.estimate.design import on_frame
-    from hwsr.estimate.devices import find_device
     from hwsr.estimate.show import as_json, render
     from hwsr.hls.lower import lower
 
-    graph = model_graph(model)
-    size = parse_size(frame) if frame else graph.frame
-    built = on_frame(graph, size)
+    asked = _asked(model, plan, device, clock, reuse_factor, backend, frame)
     # As `hls` writes them, so that the estimate is of the project.
-    stages = lower(built, graph.scale**2 if reuse_factor is None else reuse_factor)
-    law: Literal["vitis", "vivado"] = "vitis" if backend is Backend.VITIS else "vivado"
-    design = estimate_design(built, stages, find_device(device), check_clock(clock), size, law)
+    stages = lower(asked.graph, asked.reuse)
+    design = estimate_design(asked.graph, stages, asked.device, asked.clock_mhz, asked.image, asked.backend.law)
     console.print(render(design))
     write_figures(json, as_json(design))
 

@@ -1,7 +1,7 @@
 """A whole network as a pipeline of its stages on a device: frame rate and resources, all of them estimates."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hwsr.errors import HwsrError
 from hwsr.estimate.devices import Device
@@ -85,18 +85,6 @@ class Estimate:
         }
 
 
-def on_frame(graph: IntGraph, image: tuple[int, int] | None) -> IntGraph:
-    """The graph on the frame that hardware for images of (H, W) works on: the image, or its own where it needs tiles.
-
-    Raises HwsrError for an image of no size.
-    """
-    if image is None:
-        return graph
-    if min(image) < 1:
-        raise HwsrError(f"an image of {image[0]}x{image[1]} pixels: give a height and a width of at least 1")
-    return graph if graph.fixed_frame else replace(graph, frame=image)
-
-
 def estimate(
     graph: IntGraph,
     stages: Sequence[Stage],
@@ -108,32 +96,36 @@ def estimate(
     """Estimate a network in hardware.
 
     stages: those that code is generated from, of `graph` on its own frame (`on_frame` gives it another). clock_mhz: the
-    device's usual clock by default. image: (H, W) in input pixels of what is upscaled, the graph's frame by default; a
-    network with a spatial sum takes it by tiles of its frame, any other as one frame.
-    Raises HwsrError for a clock or image of no size, or a frame that the stages are not for.
+    device's usual clock by default. image: (H, W) in input pixels of what is upscaled, the graph's frame by default; an
+    image of another size is taken by tiles of the graph's frame.
+    Raises HwsrError for a clock or image of no size, or a frame that tiles with their halo do not fit into.
     """
     clock_mhz = device.clock_mhz if clock_mhz is None else clock_mhz
     image = graph.frame if image is None else image
     if not clock_mhz > 0:
         raise HwsrError(f"a clock of {clock_mhz} MHz: give a positive one")
-    if on_frame(graph, image).frame != graph.frame:
-        raise HwsrError(f"the stages work on frames of {graph.frame}, not {image}: make them for the image's size")
-    frame, tiles = _frames(graph, image)
-    timing = Timing(fabric_of(device.full_part), backend, 1000 / clock_mhz)
-    layers = estimate_layers(graph, stages, timing)
-    return Estimate(device, clock_mhz, backend, image, frame, tiles, _passes(graph), layers)
+    if min(image) < 1:
+        raise HwsrError(f"an image of {image[1]}x{image[0]} pixels: give a width and a height of at least 1")
+    layers = estimate_layers(graph, stages, timing_on(device, clock_mhz, backend))
+    return Estimate(
+        device, clock_mhz, backend, image, graph.frame, count_tiles(graph, image), count_passes(graph), layers
+    )
 
 
-def _frames(graph: IntGraph, image: tuple[int, int]) -> tuple[tuple[int, int], int]:
-    """The frame that the hardware works on and how many of them an image takes."""
-    if not graph.fixed_frame:
-        return image, 1
+def timing_on(device: Device, clock_mhz: float, backend: Backend) -> Timing:
+    return Timing(fabric_of(device.full_part), backend, 1000 / clock_mhz)
+
+
+def count_tiles(graph: IntGraph, image: tuple[int, int]) -> int:
+    """Frames of the graph's size that an image of (H, W) takes, each with its halo. Raises HwsrError."""
+    if image == graph.frame:
+        return 1
     tiling = default_tiling(graph)
     rows, columns = (len(spans(length, tile, tiling.halo)) for length, tile in zip(image, tiling.frame, strict=True))
-    return tiling.frame, rows * columns
+    return rows * columns
 
 
-def _passes(graph: IntGraph) -> int:
+def count_passes(graph: IntGraph) -> int:
     """Frame times between frames: the most spatial sums that one side of a merge crosses beyond the other, at least 1.
 
     Each of them holds its frame back for one frame time, and a stream holds one frame at most, so the next frame

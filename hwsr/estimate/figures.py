@@ -46,9 +46,9 @@ FIGURES = {
     "ff": Figure("flip-flops after logic synthesis", "0.78 of csynth's", UNFITTED),
     "dsp": Figure(
         "DSP slices, in HLS's own report as after synthesis",
-        "PE * SIMD of products beyond 20 bits; smaller ones in LUTs, on Vivado HLS one of two that are summed in a "
-        "DSP; unshared: constants of 3 signed digits or more; ternary: none",
-        f"{UNFITTED}; its high end has every small product in a DSP",
+        "PE * SIMD of products bound to DSPs, or beyond 20 bits; smaller ones in LUTs, on Vivado HLS one of two that "
+        "are summed in a DSP; unshared: constants of 3 signed digits or more; ternary: none",
+        f"{UNFITTED}; its high end has every small product in a DSP that is not bound to LUTs",
     ),
     "bram18_csynth": Figure(
         "18 Kb block RAMs in HLS's own report",

@@ -15,7 +15,7 @@ from hwsr.estimate.structure import (
     multipliers,
     rounding,
 )
-from hwsr.ir.stages import Settings
+from hwsr.ir.stages import Multiplier, Settings
 
 # Clocks of a turn beside its sums: the memories, the choice of operands, the running sum, its rounding, the write.
 AROUND = 5
@@ -62,9 +62,14 @@ class FoldedConv:
         return (self["kernel_height"] - 1) * self["width"] * self["n_chan"] * self.x_bits
 
     @property
+    def multiplier(self) -> Multiplier:
+        return Multiplier(self["multiplier"])
+
+    @property
     def in_dsp(self) -> bool:
         wide = self["data_bits"] + self["weight_bits"] > LUT_PRODUCT_BITS
-        return wide and not self["ternary"]
+        bound = self.multiplier is not Multiplier.ANY
+        return self.multiplier is Multiplier.DSP if bound else wide and not self["ternary"]
 
     @property
     def sum(self) -> tuple[int, int, bool, int, int]:
@@ -102,7 +107,7 @@ def _multipliers(conv: FoldedConv) -> Multipliers:
     bits = conv["data_bits"], conv["weight_bits"]
     if conv.constant:
         return Multipliers(wide_dsp=round(conv.products.hard) * dsps(*bits) if conv.in_dsp else 0)
-    return multipliers(conv.lanes, *bits, conv["simd"], conv.timing.backend)
+    return multipliers(conv.lanes, *bits, conv["simd"], conv.timing.backend, conv.multiplier)
 
 
 def _lut(conv: FoldedConv, turns: int) -> Law:

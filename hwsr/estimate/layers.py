@@ -3,7 +3,7 @@
 Stages are those that the HLS backend generates code from: kernels, settings and stream depths are read off them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -88,8 +88,13 @@ class Stream:
         return self.channels * self.bits
 
 
-def estimate_layers(graph: IntGraph, stages: Sequence[Stage], timing: Timing) -> tuple[Layer, ...]:
-    """Every stage but the input. Raises HwsrError for a stage whose kernel no law is known of."""
+def estimate_layers(
+    graph: IntGraph, stages: Sequence[Stage], timing: Timing, of: Iterable[Stage] | None = None
+) -> tuple[Layer, ...]:
+    """Every stage but the input, or those of `of`, which read the streams of `stages`.
+
+    Raises HwsrError for a stage whose kernel no law is known of.
+    """
     fused = {requantize.name: name for name, requantize in fused_requantizations(graph).items()}
     nodes = {node.name: node for node in graph.nodes}
     found = {
@@ -99,7 +104,7 @@ def estimate_layers(graph: IntGraph, stages: Sequence[Stage], timing: Timing) ->
     }
     return tuple(
         _layer(graph, stage, nodes[fused.get(stage.makes, stage.makes)], [found[name] for name in stage.inputs], timing)
-        for stage in stages
+        for stage in (stages if of is None else of)
         if stage.inputs
     )
 

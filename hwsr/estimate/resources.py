@@ -20,6 +20,9 @@ class Resources:
     def __add__(self, other: "Resources") -> "Resources":
         return Resources(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
+    def __mul__(self, count: int) -> "Resources":
+        return Resources(*(getattr(self, f.name) * count for f in fields(self)))
+
 
 def luts(count: float) -> Resources:
     """LUTs that logic synthesis leaves as HLS counted them."""

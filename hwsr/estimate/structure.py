@@ -5,6 +5,7 @@ the coefficients that `hwsr.estimate.fit` learnt from reports of hls4ml's stock 
 are the shares read off other pipelined kernels. Nothing is fitted to these kernels themselves, so ranges are wide.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from hwsr.estimate.model import shipped
 from hwsr.estimate.products import LUT_PRODUCT_BITS
 from hwsr.estimate.resources import Resources, luts, memory
 from hwsr.estimate.synthesis import FOLDED_RANGE, OF_CSYNTH
+from hwsr.ir.stages import Multiplier
 
 # Ranges that reports of stock kernels taught are widened by this factor at both ends: chosen, not measured.
 UNFITTED = 1.5
@@ -29,11 +31,13 @@ Piece = tuple[str, float, float]
 class Multipliers:
     """Those of two variables or of a wide constant.
 
-    wide_dsp: DSPs of products that no LUTs hold. small: multipliers that HLS may build either way, from a DSP or from
-    `product_bits` bits of partial products in LUTs each; small_in_dsp: those that it is taken to give a DSP.
+    wide_dsp: DSPs of products that no LUTs hold, or that are bound to DSPs. small: multipliers that HLS may build
+    either way, from a DSP or from `product_bits` bits of partial products in LUTs each; small_in_dsp: those that it is
+    taken to give a DSP. bound_to_luts: multipliers that it may not give one.
     """
 
     wide_dsp: int = 0
+    bound_to_luts: int = 0
     small: int = 0
     small_in_dsp: int = 0
     product_bits: int = 0
@@ -43,8 +47,9 @@ class Multipliers:
         return self.wide_dsp + self.small_in_dsp
 
     def luts(self, in_luts: int) -> float:
-        """LUTs in csynth's report of so many small ones."""
-        bits = law(0, ("LUTs of a small product's bit", in_luts * self.product_bits, 1))
+        """LUTs in csynth's report of those bound to LUTs and of so many small ones."""
+        count = in_luts + self.bound_to_luts
+        bits = law(0, ("LUTs of a small product's bit", count * self.product_bits, 1))
         return bits.value(shipped()["lut"].coefficients)
 
 
@@ -85,13 +90,18 @@ def exactly(resources: Resources) -> Priced:
     return Priced(resources, resources, resources)
 
 
-def multipliers(count: int, a_bits: int, b_bits: int, summed: int, backend: Backend) -> Multipliers:
+def multipliers(
+    count: int, a_bits: int, b_bits: int, summed: int, backend: Backend, bound: Multiplier = Multiplier.ANY
+) -> Multipliers:
     """`count` multipliers of which `summed` at a time add to one sum, 0 where none is added to anything.
 
-    Both factors together up to LUT_PRODUCT_BITS: LUTs on Vitis HLS, as in the reports of stock kernels; on Vivado HLS,
-    as there, a DSP for one of every two products that are summed. Beyond: DSPs.
+    What they are bound to decides. Of the others, both factors together up to LUT_PRODUCT_BITS: LUTs on Vitis HLS, as
+    in the reports of stock kernels; on Vivado HLS, as there, a DSP for one of every two products that are summed.
+    Beyond: DSPs.
     """
-    if a_bits + b_bits > LUT_PRODUCT_BITS:
+    if bound is Multiplier.LUT:
+        return Multipliers(bound_to_luts=count, product_bits=a_bits * b_bits)
+    if bound is Multiplier.DSP or a_bits + b_bits > LUT_PRODUCT_BITS:
         return Multipliers(wide_dsp=count * dsps(a_bits, b_bits))
     in_dsp = count // summed * -(-summed // 2) if summed and backend == "vivado" else 0
     return Multipliers(small=count, small_in_dsp=in_dsp, product_bits=a_bits * b_bits)
@@ -129,7 +139,7 @@ def price(structure: Structure) -> Priced:
     in_luts = products.small - products.small_in_dsp
     priced = Priced(
         _logic(lut + products.luts(in_luts), ff) + Resources(dsp=products.dsp),
-        _end(lut, ff, 0) + Resources(dsp=products.wide_dsp),
+        _end(lut + products.luts(0), ff, 0) + Resources(dsp=products.wide_dsp),
         _end(lut + products.luts(products.small), ff, 1) + Resources(dsp=products.wide_dsp + products.small),
     )
     return sum(_memories(structure.memories), priced)
@@ -162,9 +172,9 @@ def _csynth() -> dict[str, tuple[float, float]]:
 
 def _memories(held: Iterable[Memory]) -> Iterable[Priced]:
     """Whether HLS keeps a memory of a few thousand bits in LUTs or in a block is not known of these kernels."""
-    for words, width in held:
-        value = memory(words, width)
+    for (words, width), count in Counter(held).items():
+        value = memory(words, width) * count
         if LUT_MEMORY_BITS < words * width <= INDEX_ROM_BITS["vitis"]:
-            yield Priced(value, Resources(), value + luts(width * -(-words // MEMORY_BITS)))
+            yield Priced(value, Resources(), value + luts(width * -(-words // MEMORY_BITS)) * count)
         else:
             yield exactly(value)

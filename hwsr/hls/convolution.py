@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from hwsr.errors import HwsrError
 from hwsr.ir.graph import Conv, IntArray, QType, Tensor
-from hwsr.ir.stages import Constant, Folding, Loops, Settings, accumulator_range
+from hwsr.ir.stages import Constant, Folding, Loops, Settings, accumulator_range, is_ternary
 
 # The words that weights are packed in, and the widest native integer of the simulation.
 WORD_BITS = 64
@@ -33,10 +33,6 @@ def weight_bits(node: Conv) -> int:
     return max(QType.holding(min(int(node.weight.min()), -1), int(node.weight.max()), 0).bits, 2)
 
 
-def is_ternary(node: Conv) -> bool:
-    return bool(np.abs(node.weight).max(initial=0) <= 1)
-
-
 def settings(
     node: Conv, x: Tensor, y: Tensor, result: QType, frame: tuple[int, int], work: Loops, folding: Folding
 ) -> Settings:
@@ -51,8 +47,6 @@ def settings(
     room = max(data + bits, sums)
     if room > WORD_BITS:
         raise HwsrError(f"node '{node.name}': its products need {room} bits, {WORD_BITS} are supported")
-    steps = folding.reuse(work)
-    lanes, per_word = folding.pe * folding.simd, fields_per_word(bits)
     return {
         "height": frame[0],
         "width": frame[1],
@@ -64,22 +58,31 @@ def settings(
         "groups": work.groups,
         "group_inputs": work.products,
         "group_outputs": work.outputs,
-        "simd": folding.simd,
-        "pe": folding.pe,
-        "lane_groups": folding.groups,
-        "lane_outputs": folding.outputs,
-        "n_steps": steps,
-        "n_folds": steps * folding.simd // work.products,
         "data_bits": data,
         "weight_bits": bits,
-        "per_word": per_word,
-        "n_words": -(-lanes // per_word),
+        "per_word": fields_per_word(bits),
         "sum_bits": sums,
         "aligned_bits": aligned,
         "room": room,
         "max_up": int(np.ptp(node.weight_frac)),
         "shift": clipped_shift(aligned, y.type.frac - result.frac, result),
         "ternary": int(is_ternary(node)),
+        **folded(work, folding, bits),
+    }
+
+
+def folded(work: Loops, folding: Folding, bits: int) -> Settings:
+    """Those of the settings that the folding decides; bits: of a weight."""
+    steps = folding.reuse(work)
+    return {
+        "simd": folding.simd,
+        "pe": folding.pe,
+        "lane_groups": folding.groups,
+        "lane_outputs": folding.outputs,
+        "n_steps": steps,
+        "n_folds": steps * folding.simd // work.products,
+        "n_words": -(-folding.pe * folding.simd // fields_per_word(bits)),
+        "multiplier": int(folding.multiplier),
     }
 
 

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from hwsr.errors import HwsrError
 from hwsr.ir.graph import Input, IntArray
 
+# Patterns of `adversarial`, and pixels beyond which as many frames would be too much text to write and to simulate.
+PATTERNS, LARGE = 9, 1 << 16
+
 
 def adversarial(image: Input, frame: tuple[int, int], seed: int = 0) -> IntArray:
     """Frames (N, C, H, W) that drive every accumulator hard: constant extremes, checkerboards, stripes and noise."""
@@ -28,6 +31,15 @@ def adversarial(image: Input, frame: tuple[int, int], seed: int = 0) -> IntArray
     extremes = [np.where(pattern, hi, lo) for pattern in patterns]
     noise = [rng.integers(lo, hi + 1, shape) for _ in range(2)]
     return np.stack(extremes + noise).astype(np.int64)
+
+
+def hard_frames(image: Input, frame: tuple[int, int]) -> IntArray:
+    """`adversarial` frames (N, C, H, W); where one would be large, a single one that holds them band below band."""
+    height, width = frame
+    if height * width <= LARGE:
+        return adversarial(image, frame)
+    bands = adversarial(image, (-(-height // PATTERNS), width))
+    return np.concatenate(list(bands), axis=1)[None, :, :height]
 
 
 def write_frames(path: Path, frames: NDArray[np.integer]) -> None:

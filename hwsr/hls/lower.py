@@ -6,6 +6,7 @@ integers; what power of two they count is known here alone, and reaches the kern
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -34,7 +35,7 @@ from hwsr.ir.graph import (
     Tensor,
     Upsample,
 )
-from hwsr.ir.stages import Constant, Reuse, Settings, Stage, foldings, fused_requantizations, loops
+from hwsr.ir.stages import Constant, Folding, Loops, Reuse, Settings, Stage, foldings, fused_requantizations, loops
 
 # A kernel counts the clocks of a frame in 32 bits; half of them leave room for the pixels that it takes in first.
 MAX_CLOCKS = 1 << 31
@@ -47,6 +48,19 @@ def lower(graph: IntGraph, reuse_factor: Reuse) -> tuple[Stage, ...]:
     Raises HwsrError naming the node that the HLS backend has no kernel for.
     """
     return _Lowering(graph, reuse_factor).run()
+
+
+def refolded(stage: Stage, work: Loops, folding: Folding) -> Stage:
+    """The stage with another folding, its constants in the order of the old one: to be priced, not to be built.
+
+    work: what the stage loops over.
+    """
+    reuse = folding.reuse(work)
+    if stage.kind == "conv":
+        chosen = convolution.folded(work, folding, stage.settings["weight_bits"])
+    else:
+        chosen = {"n_steps": reuse}
+    return replace(stage, settings=stage.settings | chosen, folding=folding, reuse_factor=reuse)
 
 
 def identifiers(graph: IntGraph) -> dict[str, str]:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hwsr.errors import HwsrError, InternalError
 from hwsr.hls import BACKENDS
-from hwsr.hls.data import adversarial, write_frames
+from hwsr.hls.data import hard_frames, write_frames
 from hwsr.hls.fifo import IN_FLIGHT
 from hwsr.hls.lint import lint
 from hwsr.hls.lower import lower
@@ -140,7 +140,7 @@ def write_project(
     _check_tiles(graph, tiles)
     part = part or DEFAULT_PARTS[backend]
     stages = lower(graph, graph.scale**2 if reuse_factor is None else reuse_factor)
-    frames = np.concatenate([tiles.astype(np.int64), adversarial(graph.input, graph.frame)])
+    frames = np.concatenate([tiles.astype(np.int64), hard_frames(graph.input, graph.frame)])
     manifest = _manifest(graph, stages, _top_name(out), backend, part, clock_ns, len(frames))
     with _replacing(out) as folder:
         write_firmware(stages, folder, manifest.top, backend, part, clock_ns)

@@ -1,7 +1,9 @@
 """What the hardware backends agree on: what a stage is, which nodes are one, and how it shares its multipliers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
+from itertools import product
 from math import prod
 
 import numpy as np
@@ -24,9 +26,6 @@ from hwsr.ir.graph import (
     Table,
     Tensor,
 )
-
-# One for every layer, or one by node name.
-Reuse = int | Mapping[str, int]
 
 # What a kernel is built with, by name.
 Settings = dict[str, int]
@@ -55,13 +54,25 @@ class Loops:
     products: int
 
 
+class Multiplier(IntEnum):
+    """What a product of two variables is built of; the number is what a kernel is told."""
+
+    ANY = 0  # as the HLS tool chooses
+    DSP = 1
+    LUT = 2
+
+
 @dataclass(frozen=True)
 class Folding:
-    """What such a stage does in one clock: `outputs` sums in each of `groups` groups, `simd` products of every sum."""
+    """What such a stage does in one clock: `outputs` sums in each of `groups` groups, `simd` products of every sum.
+
+    multiplier: what makes those products, where there is a choice.
+    """
 
     groups: int
     outputs: int
     simd: int
+    multiplier: Multiplier = Multiplier.ANY
 
     @property
     def pe(self) -> int:
@@ -71,6 +82,10 @@ class Folding:
     def reuse(self, loops: Loops) -> int:
         """Clocks a pixel, which is also how many products share a multiplier."""
         return (loops.groups * loops.outputs * loops.products) // (self.pe * self.simd)
+
+
+# Clocks for every layer, or clocks or the folding itself by node name.
+Reuse = int | Mapping[str, int | Folding]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,49 +128,81 @@ def loops(graph: IntGraph, node: Node) -> Loops:
     return Loops(node.groups, c_out // node.groups, prod(window))
 
 
+def unrollings(work: Loops) -> Iterator[Folding]:
+    """Every folding: each loop unrolls by a divisor of its length."""
+    divisors = map(_divisors, (work.groups, work.outputs, work.products))
+    return (Folding(groups, outputs, simd) for groups, outputs, simd in product(*divisors))
+
+
 def fold(work: Loops, clocks: int) -> Folding:
-    """The smallest hardware that takes at most `clocks` clocks a pixel: every loop unrolls by a divisor of its length.
+    """The smallest hardware that takes at most `clocks` clocks a pixel.
 
     Of several as small the one with the fewest sums, which need registers and rounding each, then in the fewest groups.
     """
-    candidates = (
-        Folding(groups, outputs, simd)
-        for groups in _divisors(work.groups)
-        for outputs in _divisors(work.outputs)
-        for simd in _divisors(work.products)
-    )
-    fitting = (folding for folding in candidates if folding.reuse(work) <= clocks)
+    fitting = (folding for folding in unrollings(work) if folding.reuse(work) <= clocks)
     return min(fitting, key=lambda folding: (folding.pe * folding.simd, folding.pe, folding.groups))
+
+
+def multipliers(node: Node, shared: bool) -> tuple[Multiplier, ...]:
+    """What may make a node's products, where they share multipliers or not.
+
+    Weights that share none are constants, ternary ones add or subtract, and attention's are few: no choice there.
+    """
+    if not isinstance(node, Conv | Scale) or not shared or is_ternary(node):
+        return (Multiplier.ANY,)
+    return Multiplier.DSP, Multiplier.LUT
+
+
+def is_ternary(node: Conv | Scale) -> bool:
+    """Every weight, or factor, is -1, 0 or 1."""
+    return bool(np.abs(node.weight if isinstance(node, Conv) else node.factor).max(initial=0) <= 1)
 
 
 def foldings(graph: IntGraph, reuse: Reuse) -> dict[str, Folding]:
     """The folding of every node that multiplies or looks its results up, by name.
 
     An integer is the clocks that a pixel of the input may take: a layer behind an upscaling by s works s^2 times as
-    often and gets a s^2-th, one that works once a frame gets as many as the frame has pixels. A mapping gives clocks a
-    pixel of the layer itself by node name; where it names none, 1, and a frame's to look-ups once a frame.
-    Raises HwsrError for a number below 1 or a name that no node has.
+    often and gets a s^2-th, one that works once a frame gets as many as the frame has pixels. A mapping gives by node
+    name clocks a pixel of the layer itself, or its folding as it is; where it names none one clock, and a frame's to
+    look-ups once a frame.
+    Raises HwsrError for a number below 1, a name that no node has, or a folding that the node cannot have.
     """
-    given = {"": reuse} if isinstance(reuse, int) else dict(reuse)
-    for name, factor in given.items():
-        if factor < 1:
-            raise HwsrError(f"reuse factor {factor}: it counts clocks a pixel, so 1 is the least")
+    given: Mapping[str, int | Folding] = {"": reuse} if isinstance(reuse, int) else reuse
+    multiplying = {node.name: node for node in graph.nodes if isinstance(node, Conv | Scale | ChannelMul | Table)}
+    for name, asked in given.items():
         if name and name not in graph.tensors:
             raise HwsrError(f"reuse factor for '{name}': the network has no node of this name")
-    shared = [node for node in graph.nodes if isinstance(node, Conv | Scale | ChannelMul | Table)]
-    return {node.name: fold(loops(graph, node), _clocks(graph, node, reuse)) for node in shared}
+        if isinstance(asked, Folding):
+            _check(graph, multiplying.get(name), name, asked)
+        elif asked < 1:
+            raise HwsrError(f"reuse factor {asked}: it counts clocks a pixel, so 1 is the least")
+    return {name: _folding(graph, node, reuse) for name, node in multiplying.items()}
+
+
+def _folding(graph: IntGraph, node: Node, reuse: Reuse) -> Folding:
+    once_a_frame = graph.tensors[node.name].pooled
+    if isinstance(reuse, int):
+        upscale = graph.tensors[node.name].upscale
+        asked: int | Folding = prod(graph.frame) if once_a_frame else max(reuse // upscale**2, 1)
+    else:
+        asked = reuse.get(node.name, prod(graph.frame) if once_a_frame and isinstance(node, Table) else 1)
+    return asked if isinstance(asked, Folding) else fold(loops(graph, node), asked)
+
+
+def _check(graph: IntGraph, node: Node | None, name: str, folding: Folding) -> None:
+    if node is None:
+        raise HwsrError(f"folding of '{name}': this node multiplies nothing")
+    work = loops(graph, node)
+    parts = ((folding.groups, work.groups), (folding.outputs, work.outputs), (folding.simd, work.products))
+    for part, whole in parts:
+        if part < 1 or whole % part:
+            raise HwsrError(f"folding of '{name}': {part} does not divide its loop of {whole}")
+    if folding.multiplier not in (Multiplier.ANY, *multipliers(node, folding.reuse(work) > 1)):
+        raise HwsrError(f"folding of '{name}': it has no shared multipliers to build of {folding.multiplier.name}s")
 
 
 def _divisors(n: int) -> list[int]:
     return [divisor for divisor in range(1, n + 1) if n % divisor == 0]
-
-
-def _clocks(graph: IntGraph, node: Node, reuse: Reuse) -> int:
-    tensor = graph.tensors[node.name]
-    frame = prod(graph.frame)
-    if not isinstance(reuse, int):
-        return reuse.get(node.name, frame if tensor.pooled and isinstance(node, Table) else 1)
-    return frame if tensor.pooled else max(reuse // tensor.upscale**2, 1)
 
 
 def channel_ranges(node: Conv, x: Tensor) -> tuple[IntArray, IntArray]:

@@ -6,7 +6,7 @@ result equals the whole frame's.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,16 @@ def default_tiling(graph: IntGraph) -> Tiling:
     if graph.fixed_frame:
         return Tiling(graph.frame, min(graph.radius, min(graph.frame) // 4))
     return Tiling(graph.frame, graph.radius)
+
+
+def on_frame(graph: IntGraph, frame: tuple[int, int]) -> IntGraph:
+    """The graph in hardware that works on frames of (H, W); on its own frame where that is fixed.
+
+    Raises HwsrError for a frame of no size.
+    """
+    if min(frame) < 1:
+        raise HwsrError(f"a frame of {frame[1]}x{frame[0]} pixels: give a width and a height of at least 1")
+    return graph if graph.fixed_frame else replace(graph, frame=frame)
 
 
 def spans(length: int, tile: int, halo: int) -> list[Span]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwsr.errors import HwsrError
-from hwsr.ir.stages import Folding, Loops, fold, foldings, loops
+from hwsr.ir.stages import Folding, Loops, Multiplier, fold, foldings, loops
 from tests.hls.hls_graphs import grouped_net, x4_net
 
 sizes = st.integers(1, 24)
@@ -56,7 +56,29 @@ def test_groups_and_factors_are_folded_alike() -> None:
     assert foldings(graph, {"3x3 groups": 8})["3x3 groups"] == Folding(1, 1, 54)
 
 
-@pytest.mark.parametrize("reuse, message", [(0, "reuse factor 0"), ({"nobody": 2}, "no node of this name")])
+def test_foldings_are_taken_as_they_are() -> None:
+    graph = grouped_net()
+    chosen = Folding(2, 2, 9, Multiplier.DSP)
+    folded = foldings(graph, {"3x3 groups": chosen, "head": 6})
+    assert folded["3x3 groups"] == chosen
+    node = next(node for node in graph.nodes if node.name == "head")
+    assert folded["head"] == fold(loops(graph, node), 6)
+    assert folded["middle"].reuse(Loops(1, 4, 72)) == 1
+
+
+@pytest.mark.parametrize(
+    "reuse, message",
+    [
+        (0, "reuse factor 0"),
+        ({"nobody": 2}, "no node of this name"),
+        ({"nobody": Folding(1, 1, 1)}, "no node of this name"),
+        ({"shuffled": Folding(1, 1, 1)}, "multiplies nothing"),
+        ({"3x3 groups": Folding(1, 1, 7)}, "7 does not divide its loop of 54"),
+        ({"3x3 groups": Folding(1, 1, -1)}, "-1 does not divide"),
+        ({"3x3 groups": Folding(2, 4, 54, Multiplier.DSP)}, "no shared multipliers to build of DSPs"),
+        ({"ternary groups": Folding(1, 1, 1, Multiplier.LUT)}, "no shared multipliers to build of LUTs"),
+    ],
+)
 def test_bad_requests_are_named(reuse, message: str) -> None:
     with pytest.raises(HwsrError, match=message):
         foldings(grouped_net(), reuse)

@@ -24,6 +24,29 @@ template <int BITS> long long field(unsigned long long word, unsigned i) {
     return (long long)(word << (64 - BITS * (i + 1))) >> (64 - BITS);
 }
 
+// A product in the part of the device that the plan gave it to; how it is built changes no bit of it.
+template <class product_t, class a_T, class b_T> product_t product_in_dsp(const a_T &a, const b_T &b) {
+    #pragma HLS INLINE
+    const product_t product = a * b;
+#ifdef __VITIS_HLS__
+    #pragma HLS BIND_OP variable=product op=mul impl=dsp
+#else
+    #pragma HLS RESOURCE variable=product core=DSP48
+#endif
+    return product;
+}
+
+template <class product_t, class a_T, class b_T> product_t product_in_luts(const a_T &a, const b_T &b) {
+    #pragma HLS INLINE
+    const product_t product = a * b;
+#ifdef __VITIS_HLS__
+    #pragma HLS BIND_OP variable=product op=mul impl=fabric
+#else
+    #pragma HLS RESOURCE variable=product core=Mul_LUT
+#endif
+    return product;
+}
+
 // The types of a lane: what its sum grows by in a clock is the products of `simd` operands and weights.
 template <typename CONFIG_T> struct Lane {
     static const int product_bits = CONFIG_T::data_bits + (CONFIG_T::ternary ? 1 : CONFIG_T::weight_bits);
@@ -37,6 +60,12 @@ template <typename CONFIG_T> struct Lane {
         if (CONFIG_T::ternary) { // add, subtract or skip
             const product_t signed_operand = weight < 0 ? product_t(-operand) : product_t(operand);
             return weight == 0 ? product_t(0) : signed_operand;
+        }
+        if (CONFIG_T::multiplier == 1) {
+            return product_in_dsp<product_t>(operand, weight);
+        }
+        if (CONFIG_T::multiplier == 2) {
+            return product_in_luts<product_t>(operand, weight);
         }
         return operand * weight;
     }

@@ -1,0 +1,47 @@
+"""The command plan: from a rate to hardware."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hwsr.cli.app import Backend, JsonOption, ModelFolder, app, check_clock, console, parse_size, write_figures
+from hwsr.errors import DoesNotFit
+
+
+@app.command()
+def plan(
+    model: ModelFolder,
+    out: Annotated[str, typer.Option("--out", help="output image, width x height")],
+    device: Annotated[str, typer.Option(help="board or part")] = "kv260",
+    fps: Annotated[float | None, typer.Option(help="images a second [as many as fit]")] = None,
+    clock: Annotated[float | None, typer.Option(help="clock in MHz [the device's usual one]")] = None,
+    backend: Annotated[Backend, typer.Option(help="whose HLS compiler")] = Backend.VITIS,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="where to write the plan file")] = None,
+    json: JsonOption = None,
+) -> None:
+    """Choose every stage's folding so that a rate is met with the least hardware. Every figure is an estimate.
+
+    Exit code 3 where the device is too small or the clock too slow.
+    """
+    from hwsr.engines import model_graph
+    from hwsr.estimate.devices import find_device
+    from hwsr.plan.design import Target
+    from hwsr.plan.design import plan as plan_hardware
+    from hwsr.plan.explain import describe_shortfall, explain
+    from hwsr.plan.file import plan_file, write_plan
+    from hwsr.plan.show import as_json, render
+
+    graph, part = model_graph(model), find_device(device)
+    mhz = part.clock_mhz if clock is None else check_clock(clock)
+    target = Target(part, mhz, parse_size(out), fps, backend.law)
+    with console.status("planning"):
+        planned = plan_hardware(graph, target)
+        facts = explain(graph, planned)
+    console.print(render(planned, facts))
+    write_figures(json, as_json(planned, facts))
+    if not planned.met:
+        raise DoesNotFit(describe_shortfall(planned))
+    if output:
+        write_plan(output, plan_file(planned))
+        console.print(f"wrote {output}")

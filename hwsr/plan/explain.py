@@ -1,0 +1,246 @@
+"""Why a plan is what it is: its bottleneck and scarcest resource, and what would relieve them, each planned anew."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import Any
+
+import numpy as np
+
+from hwsr.estimate.design import count_tiles
+from hwsr.estimate.devices import devices
+from hwsr.hls.convolution import weight_bits
+from hwsr.ir.check import make_graph
+from hwsr.ir.graph import Conv, IntGraph
+from hwsr.ir.stages import Multiplier, is_ternary
+from hwsr.plan.design import Planned, Target, plan
+from hwsr.plan.options import KINDS
+from hwsr.plan.search import cheapest, fastest, shares
+
+# How much faster a clock, and how many bits less, are tried as a relief.
+FASTER_CLOCK, FEWER_BITS = 1.5, 4
+# A rate is the next one where it is so much faster; the pixels before a frame's first one make smaller differences.
+NOTICED = 0.02
+# Stages named as those that take most of the scarcest resource.
+NAMED = 3
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A sentence of estimates, and the figures in it."""
+
+    what: str
+    text: str
+    figures: dict[str, Any]
+
+
+def explain(graph: IntGraph, planned: Planned) -> tuple[Fact, ...]:
+    """graph: the network, on its own frame. Takes as long as a handful of plans."""
+    facts = [_pace(planned), _scarcest(planned), *_next_rate(planned), *_units(planned), *_tiles(planned)]
+    if planned.too_slow:
+        facts.append(_clock_that_is_fast_enough(planned))
+    facts += _relieved(graph, planned)
+    if not planned.met:
+        facts += _what_would_fit(graph, planned)
+    return tuple(facts)
+
+
+def shortfalls(planned: Planned) -> dict[str, float]:
+    """What the target is short of, by how much: resources by name, or the clock in MHz; empty when it is met."""
+    if planned.too_slow:
+        return {"clock_mhz": _clock_needed(planned) - planned.target.clock_mhz}
+    return dict(planned.estimate.overflow)
+
+
+def describe_shortfall(planned: Planned) -> str:
+    """One line."""
+    target, found = planned.target, planned.estimate
+    if planned.too_slow:
+        missing = _clock_needed(planned) - target.clock_mhz
+        return (
+            f"{target.device.part} ({target.device.board}): no folding makes {target.fps:g} images a second at "
+            f"{target.clock_mhz:g} MHz; short of {missing:.1f} MHz of clock (estimate)"
+        )
+    short = ", ".join(
+        f"{missing:,} {name} ({getattr(found.resources, name):,} of {getattr(target.device, name):,})"
+        for name, missing in found.overflow.items()
+    )
+    return f"{target.device.part} ({target.device.board}) is short of {short} (estimate)"
+
+
+def scarcest(planned: Planned) -> str:
+    """The resource of which the plan takes the largest share."""
+    taken = dict(zip(KINDS, shares(planned.selection.total, planned.target.device), strict=True))
+    return max(taken, key=lambda kind: taken[kind])
+
+
+def _pace(planned: Planned) -> Fact:
+    found = planned.estimate
+    slowest, rest = found.bottleneck, [layer for layer in found.layers if layer.cycles == found.bottleneck.cycles]
+    others = f" and {len(rest) - 1} more as slow" if len(rest) > 1 else ""
+    asked = f" of {planned.budget:,} that {planned.target.fps:g} images a second leave" if planned.budget else ""
+    how = (
+        f"{slowest.pe * slowest.simd} products a clock, {slowest.reuse_factor} clocks a pixel"
+        if slowest.pe and slowest.simd
+        else "one word a clock, which no folding changes"
+    )
+    return Fact(
+        "pace",
+        f"{slowest.name}{others}: {slowest.cycles:,} clocks a frame{asked} ({how}); {found.fps:,.1f} images a second",
+        {
+            "stages": [layer.name for layer in rest],
+            "clocks": slowest.cycles,
+            "budget": planned.budget,
+            "fps": found.fps,
+        },
+    )
+
+
+def _scarcest(planned: Planned) -> Fact:
+    kind, found = scarcest(planned), planned.estimate
+    most = sorted(found.layers, key=lambda layer: getattr(layer.resources, kind), reverse=True)[:NAMED]
+    amounts = {layer.name: getattr(layer.resources, kind) for layer in most}
+    named = ", ".join(f"{name} {amount:,}" for name, amount in amounts.items())
+    return Fact(
+        "scarcest",
+        f"{kind}: {getattr(found.resources, kind):,}, {found.usage[kind]:.1%} of the device; most of it in {named}",
+        {"resource": kind, "share": found.usage[kind], "stages": amounts},
+    )
+
+
+def _next_rate(planned: Planned) -> Iterator[Fact]:
+    """What the next faster pace would take."""
+    found, device = planned.estimate, planned.target.device
+    pace, slowest = found.bottleneck.cycles, planned.choices.slowest
+    if slowest and slowest.cycles == pace:
+        text = f"no folding is faster: {slowest.name} moves a word a clock; only a faster clock is, {found.fps:.1f} now"
+        yield Fact("next rate", text, {"stage": slowest.name})
+        return
+    noticed = (1 - NOTICED) * pace
+    faster = [option.clocks for own in planned.choices.options.values() for option in own if option.clocks < noticed]
+    selection = cheapest(planned.choices, device, max(faster, default=0))
+    if selection is None:
+        return
+    fps = found.fps * pace / selection.clocks(planned.choices)
+    share = dict(zip(KINDS, map(float, shares(selection.total, device)), strict=True))
+    taken = ", ".join(f"{kind} {value:.1%}" for kind, value in share.items())
+    yield Fact("next rate", f"{fps:,.1f} images a second would take {taken}", {"fps": fps, "shares": share})
+
+
+def _units(planned: Planned) -> Iterator[Fact]:
+    """What the stage with most shared multipliers would take with all of them of the other kind."""
+    bound = {name: o for name, o in planned.selection.options.items() if o.folding.multiplier is not Multiplier.ANY}
+    if not bound:
+        return
+    name = max(bound, key=lambda name: bound[name].folding.pe * bound[name].folding.simd)
+    option = bound[name]
+    other = Multiplier.LUT if option.folding.multiplier is Multiplier.DSP else Multiplier.DSP
+    same = [o for o in planned.choices.options[name] if o.folding == replace(option.folding, multiplier=other)]
+    for alternative in same:
+        change = dict(zip(KINDS, (b - a for a, b in zip(option.cost, alternative.cost, strict=True)), strict=True))
+        changes = ", ".join(f"{amount:+,} {kind}" for kind, amount in change.items() if amount)
+        count = option.folding.pe * option.folding.simd
+        text = f"{name} has {count} multipliers of {option.folding.multiplier.name}s; of {other.name}s: {changes}"
+        yield Fact("unit", text, {"stage": name, "multipliers": count, "change": change})
+
+
+def _tiles(planned: Planned) -> Iterator[Fact]:
+    """What the halos of tiles cost, and would cost were the tiles of a network with a spatial sum twice as large."""
+    found, graph = planned.estimate, planned.graph
+    if found.tiles == 1:
+        return
+    height, width = found.frame
+    text = f"{found.tiles} of {width}x{height} an image take {found.overlap:.2f} times its pixels"
+    figures = {"tiles": found.tiles, "overlap": found.overlap}
+    if graph.fixed_frame:
+        larger = replace(graph, frame=(2 * height, 2 * width))
+        overlap = count_tiles(larger, found.image) * 4 * height * width / (found.image[0] * found.image[1])
+        text += f"; exported with --frame {2 * width}x{2 * height}, {overlap:.2f} times"
+        figures["overlap_of_larger"] = overlap
+    yield Fact("tiles", text, figures)
+
+
+def _clock_needed(planned: Planned) -> float:
+    """MHz at which the fastest foldings would make the rate; depths of pipelines are taken as they are."""
+    assert planned.budget is not None
+    return planned.target.clock_mhz * planned.choices.least_clocks / planned.budget
+
+
+def _clock_that_is_fast_enough(planned: Planned) -> Fact:
+    clock = ceil(_clock_needed(planned))
+    return Fact("clock", f"{planned.target.fps:g} images a second need {clock} MHz at least", {"clock_mhz": clock})
+
+
+def _relieved(graph: IntGraph, planned: Planned) -> Iterator[Fact]:
+    """The same target with fewer bits in the heaviest stage, with fewer in all, and by a faster clock."""
+    kind, found = scarcest(planned), planned.estimate
+    wide = {node.name for node in graph.nodes if isinstance(node, Conv) and _narrows(node)}
+    heaviest = max(
+        (layer for layer in found.layers if layer.name in wide),
+        key=lambda layer: getattr(layer.resources, kind),
+        default=None,
+    )
+    trials: list[tuple[str, IntGraph, Target]] = []
+    if heaviest is not None:
+        trials.append(
+            (f"{heaviest.name} at {FEWER_BITS}-bit weights", narrowed(graph, {heaviest.name}), planned.target)
+        )
+        trials.append((f"all weights at {FEWER_BITS} bits", narrowed(graph, wide), planned.target))
+    clock = planned.target.clock_mhz * FASTER_CLOCK
+    trials.append((f"a clock of {clock:g} MHz", graph, replace(planned.target, clock_mhz=clock)))
+    for what, changed, target in trials:
+        other = plan(changed, target)
+        yield Fact("relief", f"{what}: {_outcome(other)}", {"what": what} | _figures(other))
+
+
+def _what_would_fit(graph: IntGraph, planned: Planned) -> Iterator[Fact]:
+    """The fastest that fits this device, and the smallest device that the target fits."""
+    fitting = fastest(planned.choices, planned.target.device)
+    if fitting is not None:
+        pace = fitting[1].clocks(planned.choices)
+        fps = planned.estimate.fps * planned.estimate.bottleneck.cycles / pace
+        yield Fact("fits", f"what fits this device makes {fps:,.1f} images a second", {"fps": fps})
+    if planned.too_slow:
+        return
+    larger = [
+        device
+        for device in sorted(devices(), key=lambda device: device.lut)
+        if device.family != "ECP5" and device.lut > planned.target.device.lut
+    ]
+    for device in larger:
+        other = plan(graph, replace(planned.target, device=device))
+        if other.met:
+            text = f"the smallest listed device that holds it is {device.part} ({device.board}): {_outcome(other)}"
+            yield Fact("fits", text, {"device": device.part} | _figures(other))
+            return
+
+
+def _narrows(node: Conv) -> bool:
+    return not is_ternary(node) and weight_bits(node) > FEWER_BITS
+
+
+def narrowed(graph: IntGraph, names: set[str]) -> IntGraph:
+    """The network with those convolutions' weights rounded to FEWER_BITS: another function, of the same shape."""
+    nodes = [_rounded(node) if isinstance(node, Conv) and node.name in names else node for node in graph.nodes]
+    return make_graph(nodes, graph.frame)
+
+
+def _rounded(node: Conv) -> Conv:
+    dropped = weight_bits(node) - FEWER_BITS
+    limit = (1 << (FEWER_BITS - 1)) - 1
+    weight = np.clip(np.rint(node.weight / (1 << dropped)), -limit, limit).astype(np.int64)
+    bias = np.rint(node.bias / (1 << dropped)).astype(np.int64)
+    return replace(node, weight=weight, weight_bits=FEWER_BITS, weight_frac=node.weight_frac - dropped, bias=bias)
+
+
+def _outcome(planned: Planned) -> str:
+    if planned.too_slow:
+        return "not fast enough either"
+    found = planned.estimate
+    taken = ", ".join(f"{kind} {share:.1%}" for kind, share in found.usage.items())
+    return f"{found.fps:,.1f} images a second in {taken}{'' if planned.met else ', which does not fit'}"
+
+
+def _figures(planned: Planned) -> dict[str, Any]:
+    found = planned.estimate
+    return {"met": planned.met, "fps": found.fps, "shares": found.usage}

@@ -1,0 +1,99 @@
+"""How every stage that multiplies could be built, and what each way takes: the choices that a plan is made of."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+
+import numpy as np
+
+from hwsr.errors import HwsrError
+from hwsr.estimate.fabric import Timing
+from hwsr.estimate.layers import Layer, estimate_layers
+from hwsr.estimate.resources import Resources
+from hwsr.hls.lower import MAX_CLOCKS, identifiers, lower, refolded
+from hwsr.ir.graph import IntGraph, Node
+from hwsr.ir.stages import Folding, Loops, Stage, loops, multipliers, unrollings
+
+# What of a device is counted, as `hwsr.estimate.design.Estimate.usage` counts it: after logic synthesis.
+KINDS = ("lut", "ff", "dsp", "bram18")
+# An amount of each of KINDS.
+Cost = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Option:
+    """One way to build a stage: its folding, the clocks from one frame to the next, and what it takes."""
+
+    folding: Folding
+    clocks: int
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class Choices:
+    """options: of each node that multiplies, by name, none of them worse than another in everything.
+
+    fixed: what all other stages take, FIFOs into them included; slowest: the one of them that needs most clocks.
+    """
+
+    options: Mapping[str, tuple[Option, ...]]
+    fixed: Cost
+    slowest: Layer | None
+
+    @property
+    def least_clocks(self) -> int:
+        """Clocks a frame of the stage that is slowest when everything is as fast as it can be."""
+        fixed = self.slowest.cycles if self.slowest else 0
+        return max([fixed, *(min(option.clocks for option in own) for own in self.options.values())])
+
+
+def choices(graph: IntGraph, timing: Timing) -> Choices:
+    """All that can be chosen for hardware that works on the graph's frame. Raises HwsrError as `lower` does."""
+    stages = lower(graph, graph.scale**2)
+    names = {identifier: name for name, identifier in identifiers(graph).items()}
+    nodes = {node.name: node for node in graph.nodes}
+    variants: list[tuple[str, Stage]] = []
+    others: list[Stage] = []
+    for stage in stages:
+        if stage.folding is None:
+            others.append(stage)
+        else:
+            name = names[stage.name]
+            variants += [(name, variant) for variant in _variants(stage, nodes[name], loops(graph, nodes[name]))]
+    priced = estimate_layers(graph, stages, timing, of=[variant for _, variant in variants])
+    found: dict[str, list[Option]] = {}
+    for (name, variant), layer in zip(variants, priced, strict=True):
+        assert variant.folding is not None
+        found.setdefault(name, []).append(Option(variant.folding, layer.cycles, cost_of(layer.resources)))
+    fixed = estimate_layers(graph, stages, timing, of=others)
+    return Choices(
+        {name: undominated(own) for name, own in found.items()},
+        cost_of(sum((layer.resources for layer in fixed), Resources())),
+        max(fixed, key=lambda layer: layer.cycles, default=None),
+    )
+
+
+def _variants(stage: Stage, node: Node, work: Loops) -> Iterator[Stage]:
+    """The stage with every folding, and with everything that may make its products."""
+    possible = [folding for folding in unrollings(work) if prod(stage.shape[:2]) * folding.reuse(work) <= MAX_CLOCKS]
+    if not possible:
+        raise HwsrError(f"node '{node.name}': no counter holds the clocks of a frame; take a smaller --out")
+    for folding in possible:
+        for multiplier in multipliers(node, folding.reuse(work) > 1):
+            yield refolded(stage, work, replace(folding, multiplier=multiplier))
+
+
+def cost_of(resources: Resources) -> Cost:
+    return resources.lut, resources.ff, resources.dsp, resources.bram18
+
+
+def undominated(options: Sequence[Option]) -> tuple[Option, ...]:
+    """Those that no other beats in clocks and in every resource; of equals the first, by clocks."""
+    ordered = sorted(options, key=lambda option: (option.clocks, option.cost))
+    table = np.array([(option.clocks, *option.cost) for option in ordered])
+    kept: list[int] = []
+    for i, row in enumerate(table):
+        # In this order nothing later beats a row but an equal one.
+        if not (table[kept] <= row).all(axis=1).any():
+            kept.append(i)
+    return tuple(ordered[i] for i in kept)

@@ -1,0 +1,86 @@
+"""A plan as tables for a terminal and as plain JSON values."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.box import SIMPLE
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from hwsr.estimate.figures import NOTE, UNFITTED
+from hwsr.plan.design import Planned
+from hwsr.plan.explain import Fact, scarcest, shortfalls
+from hwsr.plan.file import plan_file
+
+
+def as_json(planned: Planned, facts: Sequence[Fact]) -> dict[str, Any]:
+    """The plan's file, and beside it whether it meets the target, what is short, and the explanation."""
+    return plan_file(planned).model_dump(mode="json") | {
+        "met": planned.met,
+        "short": shortfalls(planned),
+        "scarcest": scarcest(planned),
+        "facts": [asdict(fact) for fact in facts],
+    }
+
+
+def render(planned: Planned, facts: Sequence[Fact]) -> Group:
+    """Every stage's folding, the device, and the explanation: 80 columns hold every figure."""
+    return Group(_stages(planned), _device(planned), _summary(planned, facts))
+
+
+def _stages(planned: Planned) -> Table:
+    table = Table(title=f"Stages that multiply ({NOTE})", box=SIMPLE, padding=(0, 0))
+    table.add_column("stage", overflow="fold", min_width=10)
+    for heading in ("PExSIMD", "RF", "of", "clocks", "LUT", "FF", "DSP", "BRAM18"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for layer in planned.estimate.layers:
+        if layer.name not in planned.selection.options:
+            continue
+        option = planned.selection.options[layer.name]
+        costs = [f"{amount:,}" for amount in option.cost]
+        unit = option.folding.multiplier.name.lower().replace("any", "")
+        folding = f"{option.folding.pe}x{option.folding.simd}"
+        table.add_row(layer.name, folding, str(layer.reuse_factor), unit, f"{option.clocks:,}", *costs)
+    table.add_section()
+    table.add_row("all others", "", "", "", "", *(f"{amount:,}" for amount in planned.choices.fixed))
+    table.add_row("all", "", "", "", "", *(f"{amount:,}" for amount in planned.selection.total))
+    return table
+
+
+def _device(planned: Planned) -> Table:
+    found, device = planned.estimate, planned.target.device
+    table = Table(title=f"On {device.part} ({device.board}) ({NOTE})", box=SIMPLE)
+    for heading in ("resource", "estimate", "range", "device", "share"):
+        table.add_column(heading, justify="left" if heading == "resource" else "right")
+    for name, share in found.usage.items():
+        low, high = found.ranges[name]
+        amounts = (f"{getattr(found.resources, name):,}", f"{low:,} to {high:,}", f"{getattr(device, name):,}")
+        table.add_row(name, *amounts, f"{share:.1%}", style="red" if share > 1 else None)
+    table.caption = "\n".join(filter(None, (f"error {UNFITTED}", device.note)))
+    return table
+
+
+def _summary(planned: Planned, facts: Sequence[Fact]) -> Text:
+    target, found = planned.target, planned.estimate
+    height, width = found.image
+    low, high = found.ranges["cycles"]
+    per_image = found.tiles * found.passes
+    rates = [target.clock_mhz * 1e6 / (per_image * cycles) for cycles in (high, low)]
+    lines = [
+        f"estimate: {found.fps:,.2f} ({rates[0]:,.2f} to {rates[1]:,.2f}) images a second from {width}x{height} to "
+        f"{target.out[1]}x{target.out[0]} at {target.clock_mhz:g} MHz ({target.backend})"
+    ]
+    if found.tiles > 1:
+        tile = f"{found.frame[1]}x{found.frame[0]}"
+        lines.append(f"{found.tiles} tiles of {tile} an image with their halos, {found.overlap:.2f} times its pixels")
+    if target.clock_mhz > target.device.clock_mhz:
+        usual = f"{target.device.clock_mhz:g} MHz on {target.device.board}"
+        lines.append(
+            f"such designs commonly meet {usual}; whether this one meets {target.clock_mhz:g} is not estimated"
+        )
+    if not planned.selection.proved:
+        lines.append("the search was not finished: something smaller may exist")
+    lines += [f"{fact.what}: {fact.text}" for fact in facts]
+    return Text("\n".join(lines))

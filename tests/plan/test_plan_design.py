@@ -1,0 +1,163 @@
+"""Plans of whole networks: the rate is met or what is short is said, and nothing works faster than it has to."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwsr.errors import HwsrError
+from hwsr.estimate.design import count_tiles
+from hwsr.estimate.devices import Device, find_device
+from hwsr.hls import fifo
+from hwsr.ir.check import make_graph
+from hwsr.ir.graph import IntGraph
+from hwsr.plan.design import Target, built, plan
+from hwsr.plan.explain import describe_shortfall, explain, narrowed, shortfalls
+from hwsr.plan.search import cheapest, shares
+from tests.hls.hls_graphs import Net, attention_net, tiny_net
+
+KV260 = find_device("kv260")
+TINY = tiny_net()
+
+
+def deep_net() -> IntGraph:
+    """Four convolutions of 16 channels between head and shuffle: rows worth a block RAM each."""
+    net = Net((32, 32), seed=7)
+    x = net.head(16)
+    for i in range(4):
+        x = net.layer(f"c{i}", x, 16, frac=9)
+    return net.finish(net.shuffle("shuffle", net.layer("up", x, 12, frac=9), 2))
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.floats(0.1, 1e5),
+    st.sampled_from([KV260, find_device("pynq-z2"), find_device("arty a7-35t")]),
+    st.tuples(st.integers(2, 200), st.integers(2, 200)),
+)
+def test_the_rate_is_met_or_what_is_short_is_said(fps: float, device: Device, out: tuple[int, int]) -> None:
+    planned = plan(TINY, Target(device, device.clock_mhz, out, fps))
+    found = planned.estimate
+    assert found.image == (-(-out[0] // 2), -(-out[1] // 2))
+    if planned.met:
+        assert Fraction(device.clock_mhz) * 10**6 >= Fraction(fps) * found.cycles_per_image
+        assert not found.overflow and not shortfalls(planned)
+    else:
+        short = shortfalls(planned)
+        assert short and all(amount > 0 for amount in short.values())
+        assert "short of" in describe_shortfall(planned)
+        # Every stage as fast as it can be is no faster, or what is faster enough does not fit.
+        if "clock_mhz" in short:
+            assert cheapest(planned.choices, device, planned.budget or 0) is None
+        else:
+            assert max(shares(planned.selection.total, device)) > 1
+
+
+def test_rates_are_balanced() -> None:
+    """What is slower, and in time, is never cheaper in everything than what was chosen."""
+    planned = plan(deep_net(), Target(KV260, 200.0, (360, 640), 100.0))
+    assert planned.met and planned.budget
+    reuse = {layer.name: layer.reuse_factor for layer in planned.estimate.layers if layer.name in planned.foldings}
+    assert len(set(reuse.values())) > 1  # the head and the others differ in shape
+    for name, option in planned.selection.options.items():
+        slower = [o for o in planned.choices.options[name] if option.clocks < o.clocks <= planned.budget]
+        assert not any(all(a <= b for a, b in zip(o.cost, option.cost, strict=True)) for o in slower)
+
+
+def test_figures_are_those_of_the_estimate() -> None:
+    planned = plan(deep_net(), Target(KV260, 200.0, (360, 640), 100.0))
+    total, found = planned.selection.total, planned.estimate
+    assert total == (found.resources.lut, found.resources.ff, found.resources.dsp, found.resources.bram18)
+    assert planned.selection.clocks(planned.choices) == found.bottleneck.cycles
+    for layer in found.layers:
+        if layer.name in planned.foldings:
+            assert layer.cycles == planned.selection.options[layer.name].clocks
+
+
+def test_a_faster_clock_than_asked_needs_no_more() -> None:
+    """And without a rate the fastest that fits is no slower than any rate that is met."""
+    fast, slow = (plan(deep_net(), Target(KV260, clock, (360, 640), 100.0)) for clock in (300.0, 200.0))
+    assert fast.selection.share(KV260) < slow.selection.share(KV260)
+    most = plan(deep_net(), Target(KV260, 200.0, (360, 640)))
+    assert most.met and most.estimate.fps >= slow.estimate.fps
+
+
+def test_streams_are_as_deep_as_the_networks_shape_needs() -> None:
+    graph = attention_net()
+    planned = plan(graph, Target(KV260, 200.0, (24, 32), 500.0))
+    stages = {stage.name: stage for stage in built(planned.graph, planned.foldings)}
+    assert stages["n_ca_mul"].streams == {"n_ca_mul": fifo.depths(graph)["block 1/skip", 0]}
+
+
+def test_attention_works_by_tiles_of_its_own_frame() -> None:
+    graph = attention_net()
+    planned = plan(graph, Target(KV260, 200.0, (360, 640), 20.0))
+    tiles = count_tiles(graph, (180, 320))
+    assert planned.estimate.frame == graph.frame and planned.estimate.tiles == tiles > 180 * 320 // (12 * 16)
+    assert planned.budget == 200_000_000 // (20 * tiles * planned.estimate.passes)
+    assert planned.met and planned.estimate.fps >= 20
+    fact = next(fact for fact in explain(graph, planned) if fact.what == "tiles")
+    assert fact.figures["tiles"] == tiles and fact.figures["overlap"] > fact.figures["overlap_of_larger"] > 1
+
+
+def test_strips_where_rows_are_too_long() -> None:
+    graph, out = deep_net(), (512, 4096)
+    whole = plan(graph, Target(KV260, 200.0, out, 20.0))
+    assert whole.met and whole.estimate.tiles == 1
+    scarce = replace(KV260, bram18=whole.estimate.resources.bram18 - 1)
+    cut = plan(graph, Target(scarce, 200.0, out, 20.0))
+    assert cut.met
+    height, width = cut.estimate.frame
+    assert cut.estimate.tiles == 2 and height == 256
+    assert 2 * width - 2 * graph.radius in (2048, 2049)
+    assert cut.estimate.fps >= 20
+    assert cut.estimate.resources.bram18 < whole.estimate.resources.bram18
+
+
+def test_what_cannot_fit_says_what_is_short_and_what_would_do() -> None:
+    graph = deep_net()
+    tight = replace(KV260, part="tight", lut=9000, dsp=40)
+    planned = plan(graph, Target(tight, 200.0, (360, 640), 500.0))
+    assert not planned.met and not planned.too_slow
+    assert planned.estimate.fps >= 500
+    short = shortfalls(planned)
+    assert short == planned.estimate.overflow and "lut" in short
+    assert f"{short['lut']:,} lut ({planned.estimate.resources.lut:,} of 9,000)" in describe_shortfall(planned)
+    facts = {}
+    for fact in explain(graph, planned):
+        facts.setdefault(fact.what, []).append(fact)
+    fits, device = facts["fits"]
+    slower = plan(graph, Target(tight, 200.0, (360, 640)))
+    assert fits.figures["fps"] == pytest.approx(slower.estimate.fps) and slower.met
+    assert device.figures["met"] and find_device(device.figures["device"]).lut > 9000
+    narrow = next(fact for fact in facts["relief"] if fact.figures["what"].startswith("all weights at 4"))
+    assert narrow.figures["shares"]["lut"] < planned.estimate.usage["lut"]
+
+
+def test_too_slow_a_clock_is_named() -> None:
+    planned = plan(TINY, Target(KV260, 200.0, (1080, 1920), 120.0))
+    # an output pixel a clock: 248.8 MHz and a little for the pipelines
+    assert planned.too_slow and not planned.met
+    missing = shortfalls(planned)["clock_mhz"]
+    assert 48.8 < missing < 49.5
+    assert f"short of {missing:.1f} MHz" in describe_shortfall(planned)
+    again = plan(TINY, Target(KV260, 200.0 + missing + 0.1, (1080, 1920), 120.0))
+    assert again.met
+
+
+def test_narrowed_networks_are_rounded() -> None:
+    graph = TINY
+    narrow = narrowed(graph, {"body"})
+    before, after = ({node.name: node for node in g.nodes}["body"] for g in (graph, narrow))
+    assert abs(after.weight).max() <= 7 and abs(before.weight).max() > 100
+    values = [node.weight / 2.0 ** node.weight_frac[:, None, None, None] for node in (before, after)]
+    assert abs(values[0] - values[1]).max() <= 2.0 ** -(after.weight_frac.min()) * 1.0
+    assert make_graph(narrow.nodes, narrow.frame).shape("y", 8, 10) == graph.shape("y", 8, 10)
+
+
+@pytest.mark.parametrize("fps", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_rate_that_is_none_is_refused(fps: float) -> None:
+    with pytest.raises(HwsrError, match="images a second"):
+        Target(KV260, 200.0, (10, 10), fps)
