@@ -1,11 +1,14 @@
 """Commands from a model to hardware: hls, csim, estimate."""
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.progress import track
 
+from hwsr.adders.which import Which
 from hwsr.cli.app import (
     MISMATCH,
     JsonOption,
@@ -19,12 +22,33 @@ from hwsr.cli.app import (
 )
 from hwsr.errors import HwsrError
 
+if TYPE_CHECKING:
+    from hwsr.adders.stages import Solved
+    from hwsr.ir.graph import IntGraph
+
 
 class Backend(StrEnum):
     """Whose HLS compiler the project is for."""
 
     VITIS = "Vitis"
     VIVADO = "Vivado"
+
+
+AddersOption = Annotated[Which, typer.Option(help="convolutions of one clock a pixel that become adder graphs")]
+SecondsOption = Annotated[
+    float | None, typer.Option(min=0.1, help="bound of the search for shared sums, for each convolution [none]")
+]
+
+
+def solve_adders(graph: "IntGraph", reuse: int, which: Which, seconds: float | None) -> "dict[str, Solved]":
+    """The adder graphs of a network, with their progress shown; what was found is printed."""
+    from hwsr.adders.stages import chosen, describe, solve
+
+    progress = partial(track, description="sharing sums", console=console, transient=True)
+    solved = solve(graph, chosen(graph, reuse, which), seconds, progress)
+    for line in describe(solved):
+        console.print(line)
+    return solved
 
 
 @app.command()
@@ -39,9 +63,12 @@ def hls(
     image: Annotated[
         Path | None, typer.Option(help="image whose tiles test the hardware [embedded photographs]")
     ] = None,
+    adders: AddersOption = Which.TERNARY,
+    adder_seconds: SecondsOption = None,
     json: JsonOption = None,
 ) -> None:
     """Write the HLS C++ project of a model, with its testbench and the reference's outputs."""
+    from hwsr.adders.stages import graphs
     from hwsr.engines import model_graph
     from hwsr.estimate.devices import find_device
     from hwsr.hls.project import write_project
@@ -49,6 +76,8 @@ def hls(
     from hwsr.tiles import test_tiles
 
     graph = model_graph(model)
+    reuse = graph.scale**2 if reuse_factor is None else reuse_factor
+    solved = solve_adders(graph, reuse, adders, adder_seconds)
     with console.status("writing the HLS project"):
         project = write_project(
             graph,
@@ -58,10 +87,12 @@ def hls(
             backend,
             part or find_device(device).hls_part,
             1000 / check_clock(clock),
-            reuse_factor,
+            reuse,
+            graphs(solved),
         )
     console.print(f"wrote {out}: {len(project.manifest.layers)} stages, {project.manifest.frames} test frames")
-    write_figures(json, project.manifest.model_dump(mode="json"))
+    figures = project.manifest.model_dump(mode="json")
+    write_figures(json, figures | {"adder_graphs": {name: each.as_json() for name, each in solved.items()}})
 
 
 @app.command()
@@ -95,9 +126,12 @@ def estimate(
     frame: Annotated[str | None, typer.Option(help="input frame, width x height [the model's own]")] = None,
     reuse_factor: Annotated[int | None, typer.Option(help="clocks an input pixel may take [scale^2]")] = None,
     backend: Annotated[Backend, typer.Option(help="whose HLS compiler")] = Backend.VITIS,
+    adders: AddersOption = Which.TERNARY,
+    adder_seconds: SecondsOption = None,
     json: JsonOption = None,
 ) -> None:
     """Estimate resources, cycles and frame rate before any synthesis. Every figure is an estimate."""
+    from hwsr.adders.stages import graphs
     from hwsr.engines import model_graph
     from hwsr.estimate.design import estimate as estimate_design
     from hwsr.estimate.design import on_frame
@@ -109,7 +143,8 @@ def estimate(
     size = parse_size(frame) if frame else graph.frame
     built = on_frame(graph, size)
     # As `hls` writes them, so that the estimate is of the project.
-    stages = lower(built, graph.scale**2 if reuse_factor is None else reuse_factor)
+    reuse = graph.scale**2 if reuse_factor is None else reuse_factor
+    stages = lower(built, reuse, graphs(solve_adders(built, reuse, adders, adder_seconds)))
     law: Literal["vitis", "vivado"] = "vitis" if backend is Backend.VITIS else "vivado"
     design = estimate_design(built, stages, find_device(device), check_clock(clock), size, law)
     console.print(render(design))

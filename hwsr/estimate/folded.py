@@ -16,6 +16,7 @@ from hwsr.estimate.structure import (
     multipliers,
     rounding,
 )
+from hwsr.ir.adder_graph import AdderGraph
 from hwsr.ir.stages import Settings
 
 # Clocks of a turn beside its sums: the memories, the choice of operands, the running sum, its rounding, the write.
@@ -26,7 +27,7 @@ AROUND = 5
 class FoldedConv:
     """settings: those of the kernel's config struct. x_bits, out_bits: of a channel in the input and output streams;
     products: its weights; bias_bits: of a channel's bias, 0 where all are zero; shifts: how many powers of two bring
-    sums to one grid, with their bits.
+    sums to one grid, with their bits; adders: of one whose sums an adder graph computes (nnet_hwsr_adders.h).
     """
 
     settings: Settings
@@ -36,6 +37,7 @@ class FoldedConv:
     bias_bits: int
     shifts: int
     timing: Timing
+    adders: AdderGraph | None = None
 
     def __getitem__(self, name: str) -> int:
         return self.settings[name]

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +23,7 @@ from hwsr.hls.fifo import IN_FLIGHT
 from hwsr.hls.lower import lower
 from hwsr.hls.model import write_firmware
 from hwsr.hls.source import precision
+from hwsr.ir.adder_graph import AdderGraph
 from hwsr.ir.graph import IntArray, IntGraph
 from hwsr.ir.stages import Reuse, Stage
 
@@ -55,7 +56,7 @@ class Layer(BaseModel):
 
     shape: (H, W, C) of its output, whose integers are of type `result` and count 2**-frac. reuse_factor: clocks a
     pixel; pe, simd: of a stage that multiplies, sums at a time and products of each; weight_bits, sum_bits: of a
-    convolution.
+    convolution; adders, adder_depth: of one that an adder graph computes.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -71,6 +72,8 @@ class Layer(BaseModel):
     simd: int | None
     weight_bits: int | None
     sum_bits: int | None
+    adders: int | None
+    adder_depth: int | None
     streams: dict[str, int]
 
 
@@ -120,18 +123,21 @@ def write_project(
     part: str = DEFAULT_PART,
     clock_ns: float = 5.0,
     reuse_factor: Reuse | None = None,
+    adders: Mapping[str, AdderGraph] | None = None,
 ) -> Project:
     """Write the project of `graph` to `out`, replacing what an earlier call wrote there.
 
     tiles: (N, C, H, W) real frames of the graph's size for the testbench; adversarial ones are added.
     reference: the integer reference, (C, H, W) -> (C, sH, sW), which makes the expected outputs.
     reuse_factor: see `lower`; the default is scale^2, the clocks that an input pixel's output pixels take to leave.
+    adders: see `lower`; by default those of the ternary convolutions that take one clock a pixel, found here.
     Raises HwsrError for a node or type that has no hardware, and when `out` cannot be written or holds other files.
     """
     if backend not in BACKENDS:
         raise HwsrError(f"unknown HLS backend '{backend}'; choose one of {', '.join(BACKENDS)}")
     _check_tiles(graph, tiles)
-    stages = lower(graph, graph.scale**2 if reuse_factor is None else reuse_factor)
+    reuse = graph.scale**2 if reuse_factor is None else reuse_factor
+    stages = lower(graph, reuse, _ternary(graph, reuse) if adders is None else adders)
     frames = np.concatenate([tiles.astype(np.int64), adversarial(graph.input, graph.frame)])
     manifest = _manifest(graph, stages, _top_name(out), backend, part, clock_ns, len(frames))
     with _replacing(out) as folder:
@@ -145,6 +151,13 @@ def write_project(
         (folder / "README.md").write_text(_readme(manifest, len(tiles)), encoding="utf-8")
         (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return Project(out, manifest)
+
+
+def _ternary(graph: IntGraph, reuse: Reuse) -> dict[str, AdderGraph]:
+    # Its import takes a second, and whoever gives the graphs has made it.
+    from hwsr.adders.stages import chosen, graphs, solve
+
+    return graphs(solve(graph, chosen(graph, reuse)))
 
 
 def graph_hash(graph: IntGraph) -> str:
@@ -176,6 +189,8 @@ def _manifest(
             simd=stage.folding.simd if stage.folding else None,
             weight_bits=stage.settings.get("weight_bits"),
             sum_bits=stage.settings.get("sum_bits"),
+            adders=len(stage.adders.sums) if stage.adders else None,
+            adder_depth=int(stage.adders.depth.max()) if stage.adders else None,
             streams=stage.streams,
         )
         for stage in stages
