@@ -150,7 +150,9 @@ def _in_process(matrix: Matrix, digits: int, seconds: float) -> Found | None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
     command = [sys.executable, "-m", "hwsr.adders.process"]
     try:
-        done = subprocess.run(command, input=task.encode(), capture_output=True, timeout=seconds, env=environment, check=False)
+        done = subprocess.run(
+            command, input=task.encode(), capture_output=True, timeout=seconds, env=environment, check=False
+        )
     except subprocess.TimeoutExpired:
         return None
     try:

@@ -1,7 +1,7 @@
 """The convolutions of a network that adder graphs compute, and their graphs as hardware takes them."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -38,9 +38,7 @@ def chosen(graph: IntGraph, reuse_factor: Reuse, which: Which = Which.TERNARY) -
         return []
     folded = foldings(graph, reuse_factor)
     unfolded = [
-        node
-        for node in graph.nodes
-        if isinstance(node, Conv) and folded[node.name].reuse(loops(graph, node)) == 1
+        node for node in graph.nodes if isinstance(node, Conv) and folded[node.name].reuse(loops(graph, node)) == 1
     ]
     return [node for node in unfolded if which is Which.ALL or np.abs(node.weight).max(initial=0) <= 1]
 
@@ -86,9 +84,7 @@ def _solved(graph: IntGraph, conv: Conv, seconds: float | None) -> Solved:
     ]
     lo, hi = (np.concatenate([getattr(matrix, end) for matrix in groups]) for end in ("lo", "hi"))
     unshared = sum(signed_digits(matrix) - int(np.any(matrix.values, axis=0).sum()) for matrix in groups)
-    return Solved(
-        join(parts, lo, hi, len(conv.weight)), unshared, all(each.digits == MOST_DIGITS for each in found)
-    )
+    return Solved(join(parts, lo, hi, len(conv.weight)), unshared, all(each.digits == MOST_DIGITS for each in found))
 
 
 def _window_order(conv: Conv) -> IntArray:

@@ -19,7 +19,7 @@ def live_outputs(graph: AdderGraph) -> list[int]:
 
 
 def verilog(graph: AdderGraph, name: str, levels: int | None = None) -> str:
-    """A module `name` with the graph's inputs in `model_inp` and its live outputs in `model_out`, the first ones lowest.
+    """A module `name` with the graph's inputs in `model_inp` and its live outputs in `model_out`, the first lowest.
 
     Each is as wide as its range. levels: adders in a row between registers, with registers at both ends and a `clk`;
     without it there is no clock.

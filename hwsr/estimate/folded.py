@@ -67,7 +67,16 @@ class FoldedConv:
     @property
     def in_dsp(self) -> bool:
         wide = self["data_bits"] + self["weight_bits"] > LUT_PRODUCT_BITS
-        return wide and not self["ternary"]
+        return wide and not self["ternary"] and self.adders is None
+
+    @property
+    def adders_a_cycle(self) -> int:
+        """Adders in a row in a cycle."""
+        return max(int(self.timing.usable / self.timing.add_ns(self["sum_bits"])), 1)
+
+    @property
+    def sum_cycles(self) -> int:
+        return self.adders.cycles(self.adders_a_cycle) if self.adders else self.timing.sum_cycles(*self.sum)
 
     @property
     def sum(self) -> tuple[int, int, bool, int, int]:
@@ -84,7 +93,7 @@ def structure(conv: FoldedConv) -> Structure:
     turns = fill(conv) + conv["height"] * conv["width"] * conv["n_steps"]
     return Structure(
         turns=turns,
-        depth=AROUND + conv.timing.sum_cycles(*conv.sum),
+        depth=AROUND + conv.sum_cycles,
         interval=_worst_interval(conv),
         lut=_lut(conv, turns),
         ff=_ff(conv, turns),
@@ -97,8 +106,7 @@ def _worst_interval(conv: FoldedConv) -> int:
     """A sum goes on in the next turn: were its products added one by one, a turn would wait for them all."""
     if conv.input_folds == 1:
         return 1
-    a_cycle = max(int(conv.timing.usable / conv.timing.add_ns(conv["sum_bits"])), 1)
-    return ceil(conv["simd"] / a_cycle)
+    return ceil(conv["simd"] / conv.adders_a_cycle)
 
 
 def _counts(conv: FoldedConv) -> tuple[int, ...]:
@@ -108,8 +116,8 @@ def _counts(conv: FoldedConv) -> tuple[int, ...]:
 
 
 def _multipliers(conv: FoldedConv) -> Multipliers:
-    """Ternary weights choose and constants of few signed digits are sums (`_sums`): neither is a multiplier."""
-    if conv["ternary"]:
+    """Ternary weights choose, constants of few signed digits and adder graphs are sums: none is a multiplier."""
+    if conv["ternary"] or conv.adders:
         return Multipliers()
     bits = conv["data_bits"], conv["weight_bits"]
     if conv.constant:
@@ -137,6 +145,9 @@ def _lut(conv: FoldedConv, turns: int) -> Law:
 
 
 def _sums(conv: FoldedConv) -> tuple[Piece, ...]:
+    """Those of an adder graph are counted apart (`hwsr.estimate.adders`), all but the biases behind it."""
+    if conv.adders:
+        return (("LUTs of an adder's bit", conv["pe"] * conv["sum_bits"] if conv.bias_bits else 0, 1),)
     if not conv.constant:
         tree = conv["pe"] * tree_bits(conv["simd"], _product_bits(conv), conv["sum_bits"])
         return (
@@ -174,7 +185,7 @@ def _ff(conv: FoldedConv, turns: int) -> Law:
     # Words of the memories and of the output are registered, a flip-flop a bit.
     words = 0 if conv.constant else conv.lanes * conv["weight_bits"]
     words += (conv["kernel_height"] - 1) * conv["n_chan"] * conv.x_bits + 2 * conv["n_filt"] * conv.out_bits
-    kept = conv["pe"] * conv["sum_bits"] * conv.timing.kept_sums(*conv.sum)
+    kept = 0 if conv.adders else conv["pe"] * conv["sum_bits"] * conv.timing.kept_sums(*conv.sum)
     return law(
         counters + words,
         handshake,

@@ -31,12 +31,12 @@ def type_name(layer: str) -> str:
 def source(layer: str, graph: AdderGraph, room: int) -> str:
     """The struct whose `compute` is the graph: a line a sum, each as wide as its range."""
     names = [f"x[{i}]" for i in range(graph.inputs)] + [f"v{i}" for i in range(len(graph.sums))]
-    kinds = [_kind(int(lo), int(bits)) for lo, bits in zip(graph.lo, graph.width, strict=True)]
+    kinds = [_kind(int(lo), int(bits)) for lo, bits in zip(graph.lo, graph.width, strict=True)][graph.inputs :]
     lines = [f"typedef nnet::{kind}<{bits}, {room}>::type {kind[0]}{bits};" for kind, bits in sorted(set(kinds))]
     own = [f"{kind[0]}{bits}" for kind, bits in kinds]
-    for i, (a, up_a, b, up_b, sign) in enumerate(graph.sums.tolist(), graph.inputs):
+    for i, (a, up_a, b, up_b, sign) in enumerate(graph.sums.tolist()):
         first, second = _shifted(names[a], own[i], up_a), _shifted(names[b], own[i], up_b)
-        lines.append(f"const {own[i]} {names[i]} = {first} {'+' if sign > 0 else '-'} {second};")
+        lines.append(f"const {own[i]} v{i} = {first} {'+' if sign > 0 else '-'} {second};")
     for i, (value, up, sign) in enumerate(graph.outputs.tolist()):
         lines.append(f"y[{i}] = {'-' if sign < 0 else ''}{_shifted(names[value], 'y_t', up) if sign else '0'};")
     body = "".join(f"        {line}\n" for line in lines)

@@ -41,9 +41,7 @@ from hwsr.ir.stages import Constant, Reuse, Settings, Stage, foldings, fused_req
 MAX_CLOCKS = 1 << 31
 
 
-def lower(
-    graph: IntGraph, reuse_factor: Reuse, adders: Mapping[str, AdderGraph] | None = None
-) -> tuple[Stage, ...]:
+def lower(graph: IntGraph, reuse_factor: Reuse, adders: Mapping[str, AdderGraph] | None = None) -> tuple[Stage, ...]:
     """Stages in topological order, the input first, the output last.
 
     reuse_factor: clocks that a pixel may take, as `hwsr.ir.stages.foldings` reads it. adders: by name, the adder graphs
@@ -81,7 +79,7 @@ class _Lowering:
         self.foldings = foldings(graph, reuse_factor)
         self.names = identifiers(graph)
         self.taken = {name.lower() for name in self.names.values()}
-        self.depths = fifo.depths(graph)
+        self.depths = fifo.depths(graph, adders)
         self.fused = fused_requantizations(graph)
         self.skipped = {node.name for node in self.fused.values()}
         self.stages: list[Stage] = []

@@ -59,7 +59,12 @@ def layer_of(stage: Stage) -> dict[str, Any]:
             return layer | {"class_name": stage.kind, "input_shape": list(stage.shape)}
         case "Clone":
             return layer | {"class_name": stage.kind, "size": prod(stage.shape)}
-    built = {"kernel": stage.kind, "settings": stage.settings, "constants": list(stage.constants), "types": types(stage)}
+    built = {
+        "kernel": stage.kind,
+        "settings": stage.settings,
+        "constants": list(stage.constants),
+        "types": types(stage),
+    }
     return layer | {"class_name": "HwsrKernel", "out_shape": list(stage.shape)} | built
 
 

@@ -31,7 +31,7 @@ class AdderGraph:
     def inputs(self) -> int:
         return len(self.lo) - len(self.sums)
 
-    @property
+    @cached_property
     def width(self) -> IntArray:
         """Bits of every value: of a natural number where it is never negative, else of two's complement."""
         return np.where(self.lo < 0, np.maximum(_bits(~self.lo), _bits(self.hi)) + 1, _bits(self.hi))
@@ -47,9 +47,10 @@ class AdderGraph:
     @property
     def output_range(self) -> tuple[int, int]:
         """The least and the greatest of all outputs."""
-        value, up, sign = self.outputs.T
-        ends = np.stack([self.lo[value], self.hi[value]]) * (sign << up)
-        return int(ends.min(initial=0)), int(ends.max(initial=0))
+        ends = [
+            sign * (int(end[value]) << up) for value, up, sign in self.outputs.tolist() for end in (self.lo, self.hi)
+        ]
+        return min(ends, default=0), max(ends, default=0)
 
     @property
     def adder_bits(self) -> IntArray:
@@ -98,8 +99,8 @@ class AdderGraph:
 
 
 def _bits(values: IntArray) -> IntArray:
-    """Bits of natural numbers below 2**53."""
-    return np.frexp(values.astype(np.float64))[1].astype(np.int64)
+    """Bits of natural numbers."""
+    return np.array([value.bit_length() for value in values.tolist()], np.int64)
 
 
 def proved(sums: IntArray, outputs: IntArray, matrix: IntArray, lo: IntArray, hi: IntArray) -> AdderGraph:

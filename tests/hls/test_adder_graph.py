@@ -9,17 +9,14 @@ import pytest
 
 from hwsr.adders.which import Which
 from hwsr.errors import HwsrError
+from hwsr.hls import adder_graph, source
 from hwsr.hls.data import adversarial
 from hwsr.hls.lower import lower
 from hwsr.ir.graph import Conv, IntGraph, QType
 from hwsr.reference.run import run
 from tests.hls.batch import Batch, graphs_of
+from tests.hls.hls_graphs import attention_net
 from tests.hls.test_conv_kernel import FRAMES, KERNELS, one_conv
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 def drawn(rng: np.random.Generator, bits: int) -> IntGraph:
@@ -51,7 +48,7 @@ def check(graphs: list[IntGraph], folder: Path, *flags: str, adders: Which = Whi
         expected = [run(graphs[i], frame) for frame in own]
         assert np.array_equal(np.stack(made), np.stack(expected)), (i, batch.stages[i][1].settings)
         lively += np.ptp(expected[-1]) > 0
-    assert lively > 0.7 * len(graphs)
+    assert lively > len(graphs) // 2
 
 
 @pytest.mark.parametrize("flag", ["-UHWSR_EXACT_WIDTHS", "-DHWSR_EXACT_WIDTHS"], ids=["native", "exact"])
@@ -64,3 +61,47 @@ def test_ternary_sums_equal_the_definition(flag: str, tmp_path: Path) -> None:
 def test_any_constants_may_be_adder_graphs(flag: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     check([drawn(rng, int(bits)) for bits in rng.choice([3, 5, 8], 8)], tmp_path, flag, adders=Which.ALL)
+
+
+def test_where_a_graph_serves(tmp_path: Path) -> None:
+    """Ternary convolutions of one clock a pixel by default; the factors between them stay multiplications."""
+    graph = attention_net()
+    kinds = {stage.makes: stage.kind for stage in lower(graph, 1, graphs_of(graph, 1))}
+    assert {name for name, kind in kinds.items() if kind == "adder_conv"} == {"sp.k", "sp.1x1.q"}
+    assert kinds["sp.a.q"] == "conv"
+    assert not graphs_of(graph, 1, Which.NONE) and not graphs_of(graph, 1000)
+    assert set(graphs_of(graph, {"sp.k": 2})) >= {"sp.1x1"} and "sp.k" not in graphs_of(graph, {"sp.k": 2})
+    every = graphs_of(graph, 1, Which.ALL)
+    assert {node.name for node in graph.nodes if isinstance(node, Conv) and not graph.tensors[node.name].pooled} <= set(
+        every
+    )
+    with pytest.raises(HwsrError, match=r"node 'sp.k': an adder graph takes one clock a pixel, not 2"):
+        lower(graph, {"sp.k": 2}, graphs_of(graph, 1))
+
+
+def test_sums_are_as_wide_as_their_ranges() -> None:
+    weight = np.array([[1, 1, -1, 0], [1, 1, 0, 1]]).reshape(2, 4, 1, 1)
+    graph = one_conv(QType(8, False, 0), weight, 2, np.array([0, 1]), np.array([0, 5]), 1, QType(8, True, -2), (2, 3))
+    stage = lower(graph, 1, graphs_of(graph, 1))[1]
+    text = source.definitions(stage)
+    assert "natural<9, " in text  # 0 to 510
+    assert "integer<10, " in text  # -255 to 510
+    assert "natural<10, " in text  # 0 to 765
+    assert len(re.findall(r"const [in]\d+ v\d+ = ", text)) == len(stage.adders.sums) == 3
+    assert "*" not in text and stage.settings["sum_bits"] == 11
+
+
+def test_what_is_too_wide_is_refused() -> None:
+    weight = np.ones((1, 8, 3, 3), np.int64)
+    graph = one_conv(QType(54, True, 0), weight, 2, np.array([0]), np.array([0]), 1, None, (2, 2))
+    stage = lower(graph, 1, graphs_of(graph, 1))[1]
+    assert stage.settings["graph_bits"] == stage.settings["room"] == 61
+    shifted = replace(stage.adders, outputs=stage.adders.outputs + [[0, 4, 0]])
+    with pytest.raises(HwsrError, match="node 'c': its sums need 65 bits, 64 are supported"):
+        adder_graph.settings("c", stage.settings, shifted)
+
+
+def test_no_undefined_behaviour(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    flags = ("-fsanitize=address,undefined", "-fno-sanitize=shift-base", "-fno-sanitize-recover=all")
+    check([drawn(rng, 2) for _ in range(6)], tmp_path, *flags)
