@@ -34,6 +34,13 @@ def verilog(graph: AdderGraph, name: str, levels: int | None = None) -> str:
     return "\n".join([*((source / cell).read_text(encoding="utf-8") for cell in _CELLS), *modules])
 
 
+def output_ranges(graph: AdderGraph) -> list[tuple[int, int, int]]:
+    """(least, greatest, up) of every live output: the module makes integers of that range, which count 2**up."""
+    ends = graph.outputs[live_outputs(graph)].tolist()
+    ranges = [(int(graph.lo[value]), int(graph.hi[value]), up, sign) for value, up, sign in ends]
+    return [(lo, hi, up) if sign > 0 else (-hi, -lo, up) for lo, hi, up, sign in ranges]
+
+
 def latency(graph: AdderGraph, levels: int) -> int:
     """Clocks from an input of the module with registers to its output."""
     return len(to_pipeline(_as_da4ml(graph), levels, retiming=False, verbose=False).solutions) + 1

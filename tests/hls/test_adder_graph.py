@@ -96,7 +96,7 @@ def test_what_is_too_wide_is_refused() -> None:
     graph = one_conv(QType(54, True, 0), weight, 2, np.array([0]), np.array([0]), 1, None, (2, 2))
     stage = lower(graph, 1, graphs_of(graph, 1))[1]
     assert stage.settings["graph_bits"] == stage.settings["room"] == 61
-    shifted = replace(stage.adders, outputs=stage.adders.outputs + [[0, 4, 0]])
+    shifted = replace(stage.adders, outputs=np.add(stage.adders.outputs, [0, 4, 0]))
     with pytest.raises(HwsrError, match="node 'c': its sums need 65 bits, 64 are supported"):
         adder_graph.settings("c", stage.settings, shifted)
 
