@@ -22,7 +22,6 @@ from rich.table import Table
 from benchmarks.yosys import Cells, synthesize
 from hwsr.adders.stages import chosen, solve
 from hwsr.adders.which import Which
-from hwsr.engines import model_graph
 from hwsr.estimate.adders import RANGE, luts
 from hwsr.files import write_json, write_text
 from hwsr.ir.adder_graph import AdderGraph
@@ -97,9 +96,11 @@ def compare(name: str, graph: AdderGraph, levels: int = LEVELS, family: str = "x
 
 
 def of_model(path: Path) -> Iterator[tuple[str, AdderGraph]]:
+    """The ternary convolutions of an exported network, each as it is at one clock a pixel."""
+    from hwsr.engines import model_graph  # torch comes with it
+
     network = model_graph(path)
-    ternary = [node for node in network.nodes if isinstance(node, Conv)]
-    every = {node.name: 1 for node in ternary}
+    every = {node.name: 1 for node in network.nodes if isinstance(node, Conv)}
     for name, solved in solve(network, chosen(network, every)).items():
         yield name, solved.graph
 

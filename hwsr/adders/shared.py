@@ -133,6 +133,8 @@ def _bounded(matrix: Matrix, seconds: float) -> Found:
     """da4ml cannot be stopped, so that it runs in processes, which can be."""
     end = time.monotonic() + seconds
     total = signed_digits(matrix)
+    if total <= LIMITS[-1]:
+        return Found(adder_graph(matrix, MOST_DIGITS), MOST_DIGITS)  # sooner than a process begins
     for digits in LIMITS:
         # A limit beyond all of the digits is the one before over again.
         if digits == MOST_DIGITS or digits < total:

@@ -149,7 +149,7 @@ def test_graphs_side_by_side() -> None:
     assert together(parts) == Adders(7, 60, 5) and together([]) == Adders(0, 0, 0)
 
 
-def ternary(inputs: int = 100, outputs: int = 24) -> Matrix:
+def ternary(inputs: int = 100, outputs: int = 40) -> Matrix:
     return matrix(np.random.default_rng(3).integers(-1, 2, (inputs, outputs)))
 
 
@@ -187,6 +187,11 @@ def test_a_bound_in_time_ends_the_search(cache: Path, monkeypatch: pytest.Monkey
     assert cost(shared_graph(ternary(), 60).graph) == cost(whole.graph)
 
 
+def test_a_small_matrix_needs_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_in_process", never)
+    assert shared_graph(ternary(9, 4), 0.1).digits == MOST_DIGITS
+
+
 def test_a_process_is_stopped_in_time() -> None:
     start = time.monotonic()
     assert module._in_process(ternary(), MOST_DIGITS, 0.01) is None
@@ -196,4 +201,4 @@ def test_a_process_is_stopped_in_time() -> None:
 def test_a_process_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.sys, "executable", "/bin/false")
     with pytest.raises(HwsrError, match=r"the process that shares sums failed: .*; try without a bound in time"):
-        shared_graph(ternary(4, 2), 60)
+        shared_graph(ternary(), 60)
