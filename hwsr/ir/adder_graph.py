@@ -120,7 +120,8 @@ def proved(sums: IntArray, outputs: IntArray, matrix: IntArray, lo: IntArray, hi
     if not np.array_equal((coefficients[value] * (sign << up)[:, None]).T, matrix):
         raise ValueError("the graph does not compute its matrix")
     positive, negative = np.maximum(coefficients, 0), np.minimum(coefficients, 0)
-    return AdderGraph(sums, outputs, positive @ lo + negative @ hi, positive @ hi + negative @ lo)
+    lows, highs = positive @ lo + negative @ hi, positive @ hi + negative @ lo
+    return AdderGraph(sums, outputs, lows.astype(np.int64), highs.astype(np.int64))
 
 
 def _check(sums: IntArray, outputs: IntArray, inputs: int) -> None:
