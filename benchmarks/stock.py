@@ -90,7 +90,7 @@ def _convolution(
     yield _layer(kind, f"{name}_conv", source, sizes | padded | settings), types
     shift = {"bits": sums.bits, "shift": clipped_shift(sums.bits, y.frac - result.frac, result)}
     sizes = {"n_chan": c_out, "n_pixels": height * width, "in_height": height, "in_width": width}
-    built = {"kernel": "requantize", "settings": sizes | shift, "constants": {}, "out_shape": list(shape)}
+    built = {"kernel": "requantize", "settings": sizes | shift, "constants": [], "types": {}, "out_shape": list(shape)}
     yield _layer("HwsrKernel", name, f"{name}_conv", built), {"result": precision(result)}
 
 

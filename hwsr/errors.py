@@ -10,6 +10,8 @@ class HwsrError(Exception):
 
 class InternalError(Exception):
     """What hwsr made is wrong, whatever it was made from: one line, exit code 70."""
+
+
 class DoesNotFit(HwsrError):
     """A design that a device is too small or too slow for: one line that says what is short and by how much.
 

@@ -87,7 +87,7 @@ def _layer(graph: IntGraph, conv: Conv, scale: Scale | None = None, last: Conv |
             convs = [conv, replace(last, weight=last.weight * read[:, :, None, None])]
         else:
             convs = [conv]
-    sums = [matrix for each in convs for matrix in _groups(each, graph.tensors[each.inputs[0]])]
+    sums = [matrix for each in convs for matrix in matrices(each, graph.tensors[each.inputs[0]])]
     return Layer(name, shape, _repeats(graph, conv), weights, zeros, tuple(sums), factors)
 
 
@@ -100,7 +100,7 @@ def _alive(conv: Conv, scale: Scale, last: Conv | None) -> NDArray[np.bool_]:
     return alive & by_group.any(axis=1).reshape(-1)
 
 
-def _groups(conv: Conv, x: Tensor) -> list[Matrix]:
+def matrices(conv: Conv, x: Tensor) -> list[Matrix]:
     """A matrix a group, with a row for each input pixel under the kernel."""
     by_group = conv.weight.reshape(conv.groups, len(conv.weight) // conv.groups, -1).transpose(0, 2, 1)
     lo, hi = _whole_range(x, by_group.shape[1])

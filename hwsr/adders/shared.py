@@ -1,31 +1,37 @@
-"""Adder graphs of constant matrices: every product by shifts and additions, subexpressions shared by da4ml.
-
-Finding a graph takes a time that grows with the square of a matrix's digits: a larger matrix is solved by columns, a
-bounded number of digits at a time, which share nothing between them. What was found is kept on disk under a name made
-of all that it follows from.
+"""Adder graphs of constant matrices, subexpressions shared by da4ml, kept on disk under a name made of all that each
+follows from. A search can be bounded in time: what is not found by then is sought with less sharing.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
 import da4ml
 import numpy as np
-from da4ml.cmvm import solve
-from da4ml.types import Pipeline
-from pydantic import NonNegativeInt, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, NonNegativeInt, TypeAdapter, ValidationError
 
+import hwsr
 from hwsr.adders.layers import Matrix
+from hwsr.adders.solve import adder_graph, signed_digits
 from hwsr.errors import HwsrError
 from hwsr.files import cache_folder, write_text
+from hwsr.ir.adder_graph import AdderGraph, proved
 from hwsr.ir.graph import IntArray
 
-# Signed binary digits solved at a time: under a minute.
+# Signed binary digits that sums are shared among: under a minute for da4ml.
 MOST_DIGITS = 2**15
-# da4ml holds constants as float32.
-LARGEST = 2**24
+# Under a bound in time: tried one after the other, in half of the time that is left each.
+LIMITS = (MOST_DIGITS, MOST_DIGITS // 4, MOST_DIGITS // 16)
+# Then blocks of this many are shared until the time is up; one takes a fraction of a second.
+QUICK_DIGITS = 2**9
 # Changes whenever what is found for the same matrix would.
-VERSION = f"1 da4ml {da4ml.__version__} {MOST_DIGITS}"
+VERSION = f"2 da4ml {da4ml.__version__} {MOST_DIGITS}"
 
 
 @dataclass(frozen=True)
@@ -37,25 +43,55 @@ class Adders:
     depth: NonNegativeInt
 
 
-_STORED: TypeAdapter[Adders] = TypeAdapter(Adders)
+@dataclass(frozen=True, eq=False)
+class Found:
+    """digits: how many of the matrix' signed digits sums were shared among at a time, at most."""
+
+    graph: AdderGraph
+    digits: int
+
+
+class Stored(BaseModel):
+    """A graph as it is kept, and as a process hands it over."""
+
+    digits: NonNegativeInt
+    sums: list[Annotated[list[int], Field(min_length=5, max_length=5)]]
+    outputs: list[Annotated[list[int], Field(min_length=3, max_length=3)]]
+
+    @classmethod
+    def of(cls, found: Found) -> "Stored":
+        return cls(digits=found.digits, sums=found.graph.sums.tolist(), outputs=found.graph.outputs.tolist())
+
+    def proved(self, matrix: Matrix) -> Found:
+        """Raises ValueError for rows that do not compute the matrix."""
+        sums, outputs = (np.array(rows, np.int64) for rows in (self.sums, self.outputs))
+        graph = proved(sums.reshape(-1, 5), outputs.reshape(-1, 3), matrix.values, matrix.lo, matrix.hi)
+        return Found(graph, self.digits)
+
+
+class Task(BaseModel):
+    """A matrix on its way to a process."""
+
+    values: list[list[int]]
+    lo: list[int]
+    hi: list[int]
+    digits: int
+
+    @property
+    def matrix(self) -> Matrix:
+        return Matrix(*(np.array(each, np.int64) for each in (self.values, self.lo, self.hi)))
+
+
+_STORED: TypeAdapter[Stored] = TypeAdapter(Stored)
 
 
 def shared(matrix: Matrix) -> Adders:
-    """The cost of an adder graph that computes x @ matrix, as da4ml finds it or found it before.
+    """The cost of the graph of x @ matrix. Raises HwsrError as `shared_graph` does."""
+    return cost(shared_graph(matrix).graph)
 
-    Raises HwsrError for constants of more than 24 bits, and when the cache cannot be written.
-    """
-    path = cache_folder("adders") / f"{_key(matrix)}.json"
-    try:
-        return _STORED.validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        pass  # absent or damaged
-    cost = together([_cost(adder_graph(block)) for block in blocks(matrix)])
-    try:
-        write_text(path, _STORED.dump_json(cost).decode())
-    except HwsrError as error:
-        raise HwsrError(f"{error}; free space there, or set XDG_CACHE_HOME to a folder on a larger disk") from error
-    return cost
+
+def cost(graph: AdderGraph) -> Adders:
+    return Adders(len(graph.sums), int(graph.adder_bits.sum()), int(graph.depth.max(initial=0)))
 
 
 def together(parts: Sequence[Adders]) -> Adders:
@@ -64,58 +100,73 @@ def together(parts: Sequence[Adders]) -> Adders:
     return Adders(adders, bits, max((part.depth for part in parts), default=0))
 
 
-def blocks(matrix: Matrix) -> Iterator[Matrix]:
-    """The columns of a matrix that hold anything, in blocks of at most MOST_DIGITS (or one column)."""
-    columns = np.flatnonzero(np.any(matrix.values, axis=0))
-    digits = np.cumsum(np.bitwise_count(_signed_digits(matrix.values[:, columns])).sum(0))
-    while len(columns):
-        taken = max(int(np.searchsorted(digits, MOST_DIGITS, side="right")), 1)
-        yield Matrix(matrix.values[:, columns[:taken]], matrix.lo, matrix.hi)
-        columns, digits = columns[taken:], digits[taken:] - digits[taken - 1]
+def shared_graph(matrix: Matrix, seconds: float | None = None) -> Found:
+    """A graph of x @ matrix, as it is found or was found before; sought for about `seconds`, where they are given.
+
+    What was found without a bound serves under any. Raises HwsrError for constants of more than 24 bits, and when the
+    cache cannot be written.
+    """
+    folder = cache_folder("adders")
+    whole = folder / f"{_key(matrix, None)}.json"
+    path = whole if seconds is None else folder / f"{_key(matrix, seconds)}.json"
+    for kept in dict.fromkeys((whole, path)):
+        found = _kept(kept, matrix)
+        if found:
+            return found
+    found = Found(adder_graph(matrix, MOST_DIGITS), MOST_DIGITS) if seconds is None else _bounded(matrix, seconds)
+    try:
+        write_text(whole if found.digits == MOST_DIGITS else path, Stored.of(found).model_dump_json())
+    except HwsrError as error:
+        raise HwsrError(f"{error}; free space there, or set XDG_CACHE_HOME to a folder on a larger disk") from error
+    return found
 
 
-def _signed_digits(values: IntArray) -> IntArray:
-    """A bit for every digit of the shortest sum of powers of two, signs allowed (Reitwiesner 1960)."""
-    size = np.abs(values)
-    return size ^ (3 * size)
+def _kept(path: Path, matrix: Matrix) -> Found | None:
+    """What is kept in a file, None where it is absent or damaged: nothing is taken that does not compute the matrix."""
+    try:
+        return _STORED.validate_json(path.read_bytes()).proved(matrix)
+    except (OSError, ValueError, OverflowError):
+        return None
 
 
-def adder_graph(matrix: Matrix) -> Pipeline:
-    """An adder graph of x @ matrix, checked to compute it. Raises HwsrError for constants of more than 24 bits."""
-    largest = int(np.abs(matrix.values).max())
-    if largest >= LARGEST:
-        raise HwsrError(f"constants up to {largest} are too large for da4ml, which takes 24 bits")
-    ranges = [(float(lo), float(hi), 1.0) for lo, hi in zip(matrix.lo, matrix.hi, strict=True)]
-    # One adder bit costs one; depth is free. Of a matrix in another order of memory da4ml solves another one.
-    graph = solve(
-        np.ascontiguousarray(matrix.values, dtype=np.float32),
-        qintervals=ranges,
-        adder_size=1,
-        carry_size=-1,
-        hard_dc=-1,
-        search_all_decompose_dc=False,
-    )
-    if not np.array_equal(evaluate(graph, np.eye(len(matrix.values), dtype=np.int64)), matrix.values):
-        raise RuntimeError("da4ml's adder graph does not compute its matrix")
-    return graph
+def _bounded(matrix: Matrix, seconds: float) -> Found:
+    """da4ml cannot be stopped, so that it runs in processes, which can be."""
+    end = time.monotonic() + seconds
+    total = signed_digits(matrix)
+    if total <= LIMITS[-1]:
+        return Found(adder_graph(matrix, MOST_DIGITS), MOST_DIGITS)  # sooner than a process begins
+    for digits in LIMITS:
+        # A limit beyond all of the digits is the one before over again.
+        if digits == MOST_DIGITS or digits < total:
+            found = _in_process(matrix, digits, (end - time.monotonic()) / 2)
+            if found:
+                return found
+    return Found(adder_graph(matrix, QUICK_DIGITS, end), QUICK_DIGITS)
 
 
-def evaluate(graph: Pipeline, x: IntArray) -> IntArray:
-    """What an adder graph makes of x (samples, inputs): (samples, outputs), exact below 2**53."""
-    columns = np.empty(x.shape[1], dtype=object)
-    for i, column in enumerate(x.T.astype(np.float64)):
-        columns[i] = column
-    return np.stack([np.broadcast_to(each, len(x)) for each in graph(columns)], axis=1).astype(np.int64)
+def _in_process(matrix: Matrix, digits: int, seconds: float) -> Found | None:
+    """None when it takes longer."""
+    lists = {name: getattr(matrix, name).tolist() for name in ("values", "lo", "hi")}
+    task = Task(digits=digits, **lists).model_dump_json()
+    paths = (str(Path(hwsr.__file__).parents[1]), os.environ.get("PYTHONPATH"))
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    command = [sys.executable, "-m", "hwsr.adders.process"]
+    try:
+        done = subprocess.run(
+            command, input=task.encode(), capture_output=True, timeout=seconds, env=environment, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return None
+    try:
+        return _STORED.validate_json(done.stdout).proved(matrix)
+    except (ValidationError, ValueError) as error:
+        said = done.stderr.decode(errors="replace").strip().splitlines() or [f"it ended with code {done.returncode}"]
+        raise HwsrError(f"the process that shares sums failed: {said[-1]}; try without a bound in time") from error
 
 
-def _cost(graph: Pipeline) -> Adders:
-    operations = [op for stage in graph.solutions for op in stage.ops if op.opcode != -1]
-    assert all(op.opcode in (0, 1) for op in operations), "a constant matrix takes additions and subtractions alone"
-    return Adders(len(operations), round(sum(op.cost for op in operations)), round(graph.latency[1]))
-
-
-def _key(matrix: Matrix) -> str:
-    digest = hashlib.sha256(f"{VERSION} {matrix.values.shape}".encode())
+def _key(matrix: Matrix, seconds: float | None) -> str:
+    digest = hashlib.sha256(f"{VERSION} {matrix.values.shape} {seconds}".encode())
+    values: IntArray
     for values in (matrix.values, matrix.lo, matrix.hi):
         digest.update(np.ascontiguousarray(values, dtype="<i8").tobytes())
     return digest.hexdigest()

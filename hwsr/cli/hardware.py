@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.progress import track
 
+from hwsr.adders.which import Which
 from hwsr.cli.app import (
     MISMATCH,
     Backend,
@@ -23,6 +26,7 @@ from hwsr.cli.app import (
 from hwsr.errors import HwsrError
 
 if TYPE_CHECKING:
+    from hwsr.adders.stages import Solved
     from hwsr.estimate.devices import Device
     from hwsr.ir.graph import IntGraph
     from hwsr.ir.stages import Reuse
@@ -79,6 +83,23 @@ def _asked(
     return _Asked(built, found.image, found.foldings, part, found.clock_mhz, Backend(found.backend))
 
 
+AddersOption = Annotated[Which, typer.Option(help="convolutions of one clock a pixel that become adder graphs")]
+SecondsOption = Annotated[
+    float | None, typer.Option(min=0.1, help="bound of the search for shared sums, for each convolution [none]")
+]
+
+
+def solve_adders(graph: IntGraph, reuse: Reuse, which: Which, seconds: float | None) -> dict[str, Solved]:
+    """The adder graphs of a network, with their progress shown; what was found is printed."""
+    from hwsr.adders.stages import chosen, describe, solve
+
+    progress = partial(track, description="sharing sums", console=console, transient=True)
+    solved = solve(graph, chosen(graph, reuse, which), seconds, progress)
+    for line in describe(solved):
+        console.print(line)
+    return solved
+
+
 @app.command()
 def hls(
     model: ModelFolder,
@@ -95,9 +116,12 @@ def hls(
     image: Annotated[
         Path | None, typer.Option(help="image whose tiles test the hardware [embedded photographs]")
     ] = None,
+    adders: AddersOption = Which.TERNARY,
+    adder_seconds: SecondsOption = None,
     json: JsonOption = None,
 ) -> None:
     """Write the HLS C++ project of a model, with its testbench and the reference's outputs."""
+    from hwsr.adders.stages import graphs
     from hwsr.hls.project import is_too_new, write_project
     from hwsr.ir.tiling import on_frame
     from hwsr.reference.run import run
@@ -105,6 +129,7 @@ def hls(
 
     asked = _asked(model, plan, device, clock, reuse_factor, backend)
     graph = on_frame(asked.graph, parse_size(frame)) if frame else asked.graph
+    solved = solve_adders(graph, asked.reuse, adders, adder_seconds)
     with console.status("writing the HLS project"):
         project = write_project(
             graph,
@@ -115,11 +140,13 @@ def hls(
             part or asked.device.hls_part,
             1000 / asked.clock_mhz,
             asked.reuse,
+            graphs(solved),
         )
     console.print(f"wrote {out}: {len(project.manifest.layers)} stages, {project.manifest.frames} test frames")
     if is_too_new(project.manifest.backend, project.manifest.part):
         console.print(f"Vivado HLS has no part {project.manifest.part}: its README.md says what to do")
-    write_figures(json, project.manifest.model_dump(mode="json"))
+    figures = project.manifest.model_dump(mode="json")
+    write_figures(json, figures | {"adder_graphs": {name: each.as_json() for name, each in solved.items()}})
 
 
 @app.command("hls-lint")
@@ -190,16 +217,20 @@ def estimate(
     frame: Annotated[str | None, typer.Option(help="input frame, width x height [the model's own]")] = None,
     reuse_factor: ReuseOption = None,
     backend: BackendOption = None,
+    adders: AddersOption = Which.TERNARY,
+    adder_seconds: SecondsOption = None,
     json: JsonOption = None,
 ) -> None:
     """Estimate resources, cycles and frame rate before any synthesis. Every figure is an estimate."""
+    from hwsr.adders.stages import graphs
     from hwsr.estimate.design import estimate as estimate_design
     from hwsr.estimate.show import as_json, render
     from hwsr.hls.lower import lower
 
     asked = _asked(model, plan, device, clock, reuse_factor, backend, frame)
     # As `hls` writes them, so that the estimate is of the project.
-    stages = lower(asked.graph, asked.reuse)
+    solved = solve_adders(asked.graph, asked.reuse, adders, adder_seconds)
+    stages = lower(asked.graph, asked.reuse, graphs(solved))
     design = estimate_design(asked.graph, stages, asked.device, asked.clock_mhz, asked.image, asked.backend.law)
     console.print(render(design))
     write_figures(json, as_json(design))

@@ -34,16 +34,19 @@ FIGURES = {
     "lut_csynth": Figure(
         "LUT in HLS's own report",
         "bits of adder trees, running sums, multipliers, choices of operands, rounding, counters, each at what reports "
-        "of stock kernels have a bit cost; small memories and shallow FIFOs",
+        "of stock kernels have a bit cost; adder graphs a LUT an adder's bit; small memories and shallow FIFOs",
         UNFITTED,
     ),
-    "lut": Figure("LUT after logic synthesis", "0.6 of csynth's logic, memories and FIFOs whole", UNFITTED),
+    "lut": Figure(
+        "LUT after logic synthesis", "0.6 of csynth's logic; adder graphs, memories and FIFOs whole", UNFITTED
+    ),
     "ff_csynth": Figure(
         "flip-flops in HLS's own report",
-        "bits of the window, running sums, sums between cycles, words of memories and streams, counters",
+        "bits of the window, running sums, sums between cycles, words of memories and streams, counters; "
+        "of adder graphs the bits that are kept from cycle to cycle",
         UNFITTED,
     ),
-    "ff": Figure("flip-flops after logic synthesis", "0.78 of csynth's", UNFITTED),
+    "ff": Figure("flip-flops after logic synthesis", "0.78 of csynth's; adder graphs whole", UNFITTED),
     "dsp": Figure(
         "DSP slices, in HLS's own report as after synthesis",
         "PE * SIMD of products bound to DSPs, or beyond 20 bits; smaller ones in LUTs, on Vivado HLS one of two that "
@@ -60,7 +63,8 @@ FIGURES = {
     "ranges": Figure(
         "low and high end, by figure",
         "of LUT and FF, 1.5 times as wide as reports of folded stock kernels scatter, and with or without small "
-        "products; of memories, those of 1 to 4 kbit in LUTs or in blocks",
+        "products; of adder graphs 0.6 to 1.2 LUTs an adder's bit; of memories, those of 1 to 4 kbit in LUTs or in "
+        "blocks",
         "not measured: how often they hold the truth is unknown",
     ),
     "fps": Figure("images a second", "clock / (tiles * passes * cycles of the slowest stage)", "as cycles"),

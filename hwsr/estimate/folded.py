@@ -15,6 +15,7 @@ from hwsr.estimate.structure import (
     multipliers,
     rounding,
 )
+from hwsr.ir.adder_graph import AdderGraph
 from hwsr.ir.stages import Multiplier, Settings
 
 # Clocks of a turn beside its sums: the memories, the choice of operands, the running sum, its rounding, the write.
@@ -25,7 +26,7 @@ AROUND = 5
 class FoldedConv:
     """settings: those of the kernel's config struct. x_bits, out_bits: of a channel in the input and output streams;
     products: its weights; bias_bits: of a channel's bias, 0 where all are zero; shifts: how many powers of two bring
-    sums to one grid, with their bits.
+    sums to one grid, with their bits; adders: of one whose sums an adder graph computes (nnet_hwsr_adders.h).
     """
 
     settings: Settings
@@ -35,6 +36,7 @@ class FoldedConv:
     bias_bits: int
     shifts: int
     timing: Timing
+    adders: AdderGraph | None = None
 
     def __getitem__(self, name: str) -> int:
         return self.settings[name]
@@ -67,9 +69,20 @@ class FoldedConv:
 
     @property
     def in_dsp(self) -> bool:
+        if self.adders is not None:
+            return False
         wide = self["data_bits"] + self["weight_bits"] > LUT_PRODUCT_BITS
         bound = self.multiplier is not Multiplier.ANY
         return self.multiplier is Multiplier.DSP if bound else wide and not self["ternary"]
+
+    @property
+    def adders_a_cycle(self) -> int:
+        """Adders in a row in a cycle."""
+        return max(int(self.timing.usable / self.timing.add_ns(self["sum_bits"])), 1)
+
+    @property
+    def sum_cycles(self) -> int:
+        return self.adders.cycles(self.adders_a_cycle) if self.adders else self.timing.sum_cycles(*self.sum)
 
     @property
     def sum(self) -> tuple[int, int, bool, int, int]:
@@ -86,7 +99,7 @@ def structure(conv: FoldedConv) -> Structure:
     turns = fill(conv) + conv["height"] * conv["width"] * conv["n_steps"]
     return Structure(
         turns=turns,
-        depth=AROUND + conv.timing.sum_cycles(*conv.sum),
+        depth=AROUND + conv.sum_cycles,
         lut=_lut(conv, turns),
         ff=_ff(conv, turns),
         multipliers=_multipliers(conv),
@@ -101,8 +114,8 @@ def _counts(conv: FoldedConv) -> tuple[int, ...]:
 
 
 def _multipliers(conv: FoldedConv) -> Multipliers:
-    """Ternary weights choose and constants of few signed digits are sums (`_sums`): neither is a multiplier."""
-    if conv["ternary"]:
+    """Ternary weights choose, constants of few signed digits and adder graphs are sums: none is a multiplier."""
+    if conv["ternary"] or conv.adders:
         return Multipliers()
     bits = conv["data_bits"], conv["weight_bits"]
     if conv.constant:
@@ -130,6 +143,9 @@ def _lut(conv: FoldedConv, turns: int) -> Law:
 
 
 def _sums(conv: FoldedConv) -> tuple[Piece, ...]:
+    """Those of an adder graph are counted apart (`hwsr.estimate.adders`), all but the biases behind it."""
+    if conv.adders:
+        return (("LUTs of an adder's bit", conv["pe"] * conv["sum_bits"] if conv.bias_bits else 0, 1),)
     if not conv.constant:
         tree = conv["pe"] * tree_bits(conv["simd"], _product_bits(conv), conv["sum_bits"])
         return (
@@ -167,7 +183,7 @@ def _ff(conv: FoldedConv, turns: int) -> Law:
     # Words of the memories and of the output are registered, a flip-flop a bit.
     words = 0 if conv.constant else conv.lanes * conv["weight_bits"]
     words += (conv["kernel_height"] - 1) * conv["n_chan"] * conv.x_bits + 2 * conv["n_filt"] * conv.out_bits
-    kept = conv["pe"] * conv["sum_bits"] * conv.timing.kept_sums(*conv.sum)
+    kept = 0 if conv.adders else conv["pe"] * conv["sum_bits"] * conv.timing.kept_sums(*conv.sum)
     return law(
         counters + words,
         handshake,

@@ -4,11 +4,11 @@ Stages are those that the HLS backend generates code from: kernels, settings and
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from hwsr.estimate import folded, streams
+from hwsr.estimate import adders, folded, streams
 from hwsr.estimate.fabric import Timing
 from hwsr.estimate.folded import FoldedConv
 from hwsr.estimate.products import Products
@@ -110,9 +110,12 @@ def estimate_layers(
 
 
 def _layer(graph: IntGraph, stage: Stage, node: Node, read: Sequence[Stream], timing: Timing) -> Layer:
-    if stage.kind == "conv":
+    sums = exactly(Resources())
+    if stage.kind in ("conv", "adder_conv"):
         conv = _folded(node, stage, read[0], timing)
         structure, lines = folded.structure(conv), conv.line_buffer_bits
+        if stage.adders:
+            sums = adders.priced(stage.adders, conv.adders_a_cycle)
     else:
         structure = streams.structure(Streams(stage, tuple(stream.bits for stream in read), timing))
         lines = _row_bits(stage, structure)
@@ -125,10 +128,10 @@ def _layer(graph: IntGraph, stage: Stage, node: Node, read: Sequence[Stream], ti
         pe=stage.folding.pe if stage.folding else None,
         simd=stage.folding.simd if stage.folding else None,
         reuse_factor=stage.reuse_factor,
-        counts=held if stage.helper else held + operations(graph, node),
+        counts=held if stage.helper else held + _operations(graph, node, stage),
         turns=structure.turns,
         cycles=structure.cycles,
-        priced=sum(queues, price(structure)),
+        priced=sum(queues, price(structure) + sums),
     )
 
 
@@ -143,6 +146,7 @@ def _folded(node: Node, stage: Stage, x: Stream, timing: Timing) -> FoldedConv:
         bias_bits=QType.holding(int(bias.min()), int(bias.max()), 0).bits if bias.any() else 0,
         shifts=len(np.unique(up)),
         timing=timing,
+        adders=stage.adders,
     )
 
 
@@ -153,6 +157,16 @@ def _weights(node: Conv | Scale) -> IntArray:
 def _row_bits(stage: Stage, structure: Structure) -> int:
     upscales = stage.kind in ("pixel_shuffle", "upsample_nearest")
     return sum(words * width for words, width in structure.memories) if upscales else 0
+
+
+def _operations(graph: IntGraph, node: Node, stage: Stage) -> Counts:
+    """Those of the node; where an adder graph computes it, the graph's adders and those of the biases."""
+    found = operations(graph, node)
+    if stage.adders is None:
+        return found
+    pixels = stage.shape[0] * stage.shape[1]
+    added = len(stage.adders.sums) + int(np.count_nonzero(stage.constants["bias"].values))
+    return replace(found, additions=pixels * added, multiplications=0)
 
 
 def operations(graph: IntGraph, node: Node) -> Counts:

@@ -6,6 +6,9 @@ convolution is kh // 2 rows and kw // 2 pixels, that of a spatial sum the whole 
 holds words in flight while it has nothing to read, for its pipeline does not flush before the frame's end.
 """
 
+from collections.abc import Mapping
+
+from hwsr.ir.adder_graph import AdderGraph
 from hwsr.ir.graph import Add, ChannelMul, Concat, Conv, IntGraph, Node, PixelShuffle, SpatialSum, Tensor, Upsample
 from hwsr.ir.stages import fused_requantizations
 
@@ -18,6 +21,8 @@ PLAIN = 2
 # Words that a stage may hold in flight: the depth of a pipeline that takes a word a clock, which is a read, a
 # multiplication, an adder tree over hundreds of products, a rounding and a write. A folded stage holds fewer.
 IN_FLIGHT = 16
+# Of these, those beside its sums. An adder graph may be deeper than a tree, and a slow clock has one adder in a row.
+AROUND_SUMS = 6
 
 # hls4ml's clone_stream has this many outputs at most.
 MAX_FORK = 7
@@ -52,12 +57,13 @@ def _own_lag(graph: IntGraph, node: Node) -> int:
     return 0
 
 
-def depths(graph: IntGraph) -> dict[Edge, int]:
+def depths(graph: IntGraph, adders: Mapping[str, AdderGraph] | None = None) -> dict[Edge, int]:
     """Words that the stream into each input of each node has to hold, so that the pipeline cannot deadlock.
 
+    adders: by name, the adder graphs of convolutions.
     A skip across several spatial sums holds one frame as well: enough, but then the next frame has to wait for it.
     """
-    lag, before = lags(graph), _ancestors(graph)
+    lag, before, more = lags(graph), _ancestors(graph), _more_in_flight(adders or {})
     result: dict[Edge, int] = {}
     for node in graph.nodes:
         for i, name in enumerate(node.inputs):
@@ -71,7 +77,7 @@ def depths(graph: IntGraph) -> dict[Edge, int]:
                 edge, source = _cheapest(graph, (node.name, i), name)
                 # The short path's stages may hold nothing while those of the long one hold all that they can.
                 ahead = _cascaded(graph, before[name]) + max(
-                    lag[other] - lag[name] + _held(graph, other, shared=before[name]) + _joining(graph, node, j, i)
+                    lag[other] - lag[name] + _held(graph, other, before[name], more) + _joining(graph, node, j, i)
                     for j, other in enumerate(node.inputs)
                 )
                 result[edge] = max(result[edge], PLAIN + _words(graph, source, max(ahead, 0)))
@@ -86,7 +92,12 @@ def _ancestors(graph: IntGraph) -> dict[str, frozenset[str]]:
     return result
 
 
-def _held(graph: IntGraph, name: str, shared: frozenset[str]) -> int:
+def _more_in_flight(adders: Mapping[str, AdderGraph]) -> dict[str, int]:
+    """Words beyond IN_FLIGHT that the stages of adder graphs may hold, by their node's name."""
+    return {name: max(AROUND_SUMS + graph.cycles(1) - IN_FLIGHT, 0) for name, graph in adders.items()}
+
+
+def _held(graph: IntGraph, name: str, shared: frozenset[str], more: Mapping[str, int]) -> int:
     """Input pixels whose words the stages on a path to tensor `name` hold in flight, behind those of `shared`."""
     fused = {node.name for node in fused_requantizations(graph).values()}
     result: dict[str, int] = {}
@@ -97,7 +108,8 @@ def _held(graph: IntGraph, name: str, shared: frozenset[str]) -> int:
             stages += max(len(node.inputs) - 2, 0)  # those that join some of its inputs
         stages += fork_stages(len(graph.consumers[node.name]))
         # A pooled tensor is one word a frame, and at the frame's end every pipeline flushes.
-        own = 0 if node.name in shared or tensor.pooled else stages * _in_flight(tensor)
+        held = stages * _in_flight(tensor) + -(-more.get(node.name, 0) // tensor.upscale**2)
+        own = 0 if node.name in shared or tensor.pooled else held
         result[node.name] = own + max((result[before] for before in node.inputs), default=0)
     return result[name]
 

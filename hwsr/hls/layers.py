@@ -14,14 +14,15 @@ from hls4ml.model.layers import Layer, register_layer
 from hwsr.hls import BACKENDS
 from hwsr.hls.source import array_name, call, config
 
-HEADERS = ("nnet_hwsr_integer.h", "nnet_hwsr.h", "nnet_hwsr_conv.h")
+HEADERS = ("nnet_hwsr_integer.h", "nnet_hwsr.h", "nnet_hwsr_conv.h", "nnet_hwsr_adders.h")
 
 
 class HwsrKernel(Layer):
     """One kernel of nnet_hwsr*.h.
 
     Attributes: `kernel`, its C++ function; `out_shape` (H, W, C); `settings`, the integers of its config struct;
-    `constants`, name -> C++ type of each array that it takes, which `weights/<layer>.h` holds.
+    `constants`, the arrays that it takes, which `weights/<layer>.h` holds; `types`, name -> C++ type of their elements
+    and of what else that file holds for it.
     """
 
     def initialize(self) -> None:
@@ -33,9 +34,8 @@ class HwsrKernelConfig(LayerConfigTemplate):
         super().__init__(HwsrKernel)
 
     def format(self, node: Any) -> str:
-        constants = node.get_attr("constants")
-        include = f'#include "weights/{node.name}.h"\n' if constants else ""
-        return include + config(f"config{node.index}", node.get_attr("settings"), constants)
+        include = f'#include "weights/{node.name}.h"\n' if node.get_attr("constants") else ""
+        return include + config(f"config{node.index}", node.get_attr("settings"), node.get_attr("types"))
 
 
 class HwsrKernelFunction(FunctionCallTemplate):

@@ -5,14 +5,15 @@ integers; what power of two they count is known here alone, and reaches the kern
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from hwsr.errors import HwsrError
-from hwsr.hls import convolution, fifo
+from hwsr.hls import adder_graph, convolution, fifo
 from hwsr.hls.convolution import WORD_BITS, clipped_shift, native, signed_bits
+from hwsr.ir.adder_graph import AdderGraph
 from hwsr.ir.check import infer
 from hwsr.ir.graph import (
     Add,
@@ -41,13 +42,14 @@ from hwsr.ir.stages import Constant, Folding, Loops, Reuse, Settings, Stage, fol
 MAX_CLOCKS = 1 << 31
 
 
-def lower(graph: IntGraph, reuse_factor: Reuse) -> tuple[Stage, ...]:
+def lower(graph: IntGraph, reuse_factor: Reuse, adders: Mapping[str, AdderGraph] | None = None) -> tuple[Stage, ...]:
     """Stages in topological order, the input first, the output last.
 
-    reuse_factor: clocks that a pixel may take, as `hwsr.ir.stages.foldings` reads it.
+    reuse_factor: clocks that a pixel may take, as `hwsr.ir.stages.foldings` reads it. adders: by name, the adder graphs
+    (window -> sums, as `hwsr.adders.stages` makes them) of convolutions that take one clock a pixel.
     Raises HwsrError naming the node that the HLS backend has no kernel for.
     """
-    return _Lowering(graph, reuse_factor).run()
+    return _Lowering(graph, reuse_factor, adders or {}).run()
 
 
 def refolded(stage: Stage, work: Loops, folding: Folding) -> Stage:
@@ -85,12 +87,13 @@ def _unused(base: str, taken: set[str]) -> str:
 class _Lowering:
     """The walk over one graph: keeps which stream each reader takes."""
 
-    def __init__(self, graph: IntGraph, reuse_factor: Reuse) -> None:
+    def __init__(self, graph: IntGraph, reuse_factor: Reuse, adders: Mapping[str, AdderGraph]) -> None:
         self.graph = graph
+        self.adders = adders
         self.foldings = foldings(graph, reuse_factor)
         self.names = identifiers(graph)
         self.taken = {name.lower() for name in self.names.values()}
-        self.depths = fifo.depths(graph)
+        self.depths = fifo.depths(graph, adders)
         self.fused = fused_requantizations(graph)
         self.skipped = {node.name for node in self.fused.values()}
         self.stages: list[Stage] = []
@@ -216,6 +219,7 @@ class _Lowering:
             constants or {},
             folding,
             reuse,
+            adders=self.adders.get(node.name),
         )
         self.stages.append(stage)
         if len(edges) > 1:
@@ -246,7 +250,17 @@ class _Lowering:
         work, folding = loops(self.graph, node), self.foldings[node.name]
         frame = self._shape(node.name)[:2]
         chosen = convolution.settings(conv, x, y, self._result(node), frame, work, folding)
-        self._add(node, "conv", chosen, convolution.constants(conv, work, folding))
+        constants = convolution.constants(conv, work, folding)
+        adders = self.adders.get(node.name)
+        if adders is None:
+            return self._add(node, "conv", chosen, constants)
+        if folding.reuse(work) > 1:
+            raise HwsrError(
+                f"node '{node.name}': an adder graph takes one clock a pixel, not {folding.reuse(work)}; "
+                "lower its reuse factor to 1"
+            )
+        kept = {key: constants[key] for key in ("bias", "up")}
+        return self._add(node, "adder_conv", adder_graph.settings(node.name, chosen, adders), kept)
 
     def _offset(self, node: Offset, x: Tensor) -> None:
         made = self.graph.tensors[node.name].type

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hwsr.errors import HwsrError
-from hwsr.hls.source import arrays, precision
+from hwsr.hls.source import definitions, precision, types
 from hwsr.ir.stages import Stage
 
 
@@ -32,8 +32,8 @@ def write_firmware(stages: Sequence[Stage], folder: Path, top: str, backend: str
         from hwsr.hls.layers import register
 
         register()
-        types = {stage.name: {"result": precision(stage.result)} for stage in stages}
-        config = model_config(types, folder, top, backend, part, clock_ns)
+        results = {stage.name: {"result": precision(stage.result)} for stage in stages}
+        config = model_config(results, folder, top, backend, part, clock_ns)
         for stage in stages:
             config["HLSConfig"]["LayerName"][stage.name]["Trace"] = not stage.helper
         model = ModelGraph.from_layer_list(config, [layer_of(stage) for stage in stages])
@@ -44,11 +44,11 @@ def write_firmware(stages: Sequence[Stage], folder: Path, top: str, backend: str
 
 
 def write_constants(stages: Sequence[Stage], folder: Path) -> None:
-    """Write the arrays of every stage's kernel into the firmware, which includes them."""
+    """Write the arrays and adder graph of every stage's kernel into the firmware, which includes them."""
     for stage in stages:
         if stage.constants:
             header = folder / "firmware" / "weights" / f"{stage.name}.h"
-            header.write_text(f"#pragma once\n{arrays(stage.name, stage.constants)}", encoding="ascii")
+            header.write_text(f"#pragma once\n{definitions(stage)}", encoding="ascii")
 
 
 def layer_of(stage: Stage) -> dict[str, Any]:
@@ -59,8 +59,12 @@ def layer_of(stage: Stage) -> dict[str, Any]:
             return layer | {"class_name": stage.kind, "input_shape": list(stage.shape)}
         case "Clone":
             return layer | {"class_name": stage.kind, "size": prod(stage.shape)}
-    constants = {key: constant.c_type for key, constant in stage.constants.items()}
-    built = {"kernel": stage.kind, "settings": stage.settings, "constants": constants}
+    built = {
+        "kernel": stage.kind,
+        "settings": stage.settings,
+        "constants": list(stage.constants),
+        "types": types(stage),
+    }
     return layer | {"class_name": "HwsrKernel", "out_shape": list(stage.shape)} | built
 
 

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +24,7 @@ from hwsr.hls.lint import lint
 from hwsr.hls.lower import lower
 from hwsr.hls.model import write_firmware
 from hwsr.hls.source import precision
+from hwsr.ir.adder_graph import AdderGraph
 from hwsr.ir.graph import IntArray, IntGraph
 from hwsr.ir.stages import Reuse, Stage
 
@@ -60,7 +61,7 @@ class Layer(BaseModel):
 
     shape: (H, W, C) of its output, whose integers are of type `result` and count 2**-frac. reuse_factor: clocks a
     pixel; pe, simd: of a stage that multiplies, sums at a time and products of each; weight_bits, sum_bits: of a
-    convolution.
+    convolution; adders, adder_depth: of one that an adder graph computes.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -76,6 +77,8 @@ class Layer(BaseModel):
     simd: int | None
     weight_bits: int | None
     sum_bits: int | None
+    adders: int | None
+    adder_depth: int | None
     streams: dict[str, int]
 
 
@@ -125,6 +128,7 @@ def write_project(
     part: str | None = None,
     clock_ns: float = 5.0,
     reuse_factor: Reuse | None = None,
+    adders: Mapping[str, AdderGraph] | None = None,
 ) -> Project:
     """Write the project of `graph` to `out`, replacing what an earlier call wrote there.
 
@@ -132,6 +136,7 @@ def write_project(
     reference: the integer reference, (C, H, W) -> (C, sH, sW), which makes the expected outputs.
     part: DEFAULT_PARTS has the default.
     reuse_factor: see `lower`; the default is scale^2, the clocks that an input pixel's output pixels take to leave.
+    adders: see `lower`; by default those of the ternary convolutions that take one clock a pixel, found here.
     Raises HwsrError for a node or type that has no hardware, and when `out` cannot be written or holds other files;
     InternalError where the C++ holds what HLS would refuse or punish.
     """
@@ -139,7 +144,8 @@ def write_project(
         raise HwsrError(f"unknown HLS backend '{backend}'; choose one of {', '.join(BACKENDS)}")
     _check_tiles(graph, tiles)
     part = part or DEFAULT_PARTS[backend]
-    stages = lower(graph, graph.scale**2 if reuse_factor is None else reuse_factor)
+    reuse = graph.scale**2 if reuse_factor is None else reuse_factor
+    stages = lower(graph, reuse, _ternary(graph, reuse) if adders is None else adders)
     frames = np.concatenate([tiles.astype(np.int64), hard_frames(graph.input, graph.frame)])
     manifest = _manifest(graph, stages, _top_name(out), backend, part, clock_ns, len(frames))
     with _replacing(out) as folder:
@@ -171,6 +177,13 @@ def is_too_new(backend: str, part: str) -> bool:
     return backend == "Vivado" and part.startswith(_NOT_IN_VIVADO_HLS)
 
 
+def _ternary(graph: IntGraph, reuse: Reuse) -> dict[str, AdderGraph]:
+    # Its import takes a second, and whoever gives the graphs has made it.
+    from hwsr.adders.stages import chosen, graphs, solve
+
+    return graphs(solve(graph, chosen(graph, reuse)))
+
+
 def graph_hash(graph: IntGraph) -> str:
     """A hash of everything that the graph computes with: nodes, constants, types and frame."""
     digest = hashlib.sha256(repr(graph.frame).encode())
@@ -200,6 +213,8 @@ def _manifest(
             simd=stage.folding.simd if stage.folding else None,
             weight_bits=stage.settings.get("weight_bits"),
             sum_bits=stage.settings.get("sum_bits"),
+            adders=len(stage.adders.sums) if stage.adders else None,
+            adder_depth=int(stage.adders.depth.max()) if stage.adders else None,
             streams=stage.streams,
         )
         for stage in stages

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsr.hls import adder_graph
 from hwsr.ir.graph import QType
-from hwsr.ir.stages import Constant, Settings
+from hwsr.ir.stages import Constant, Settings, Stage
 
 
 def precision(qtype: QType) -> str:
@@ -24,6 +25,20 @@ def config(name: str, settings: Settings, c_types: Mapping[str, str]) -> str:
 def call(kernel: str, types: Sequence[str], config: str, streams: Sequence[str], arrays: Sequence[str]) -> str:
     """The call of a kernel; types and streams: those of its inputs, then of its output."""
     return f"nnet::{kernel}<{', '.join([*types, config])}>({', '.join([*streams, *arrays])});"
+
+
+def types(stage: Stage) -> dict[str, str]:
+    """The types that the config struct of a stage's kernel names: of its arrays' elements, and its adder graph."""
+    own = {key: constant.c_type for key, constant in stage.constants.items()}
+    return own | ({"adders": adder_graph.type_name(stage.name)} if stage.adders else {})
+
+
+def definitions(stage: Stage) -> str:
+    """All that a stage's kernel is given beside its config struct: arrays, and its adder graph."""
+    made = arrays(stage.name, stage.constants)
+    if stage.adders:
+        made += adder_graph.source(stage.name, stage.adders, stage.settings["room"])
+    return made
 
 
 def arrays(layer: str, constants: Mapping[str, Constant]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsr.errors import HwsrError
+from hwsr.ir.adder_graph import AdderGraph
 from hwsr.ir.graph import (
     Add,
     ChannelMul,
@@ -103,7 +104,7 @@ class Stage:
     name: its C identifier; kind: its kernel, or its hls4ml layer class where that is hls4ml's own; makes: the tensor on
     its output; streams: its outputs, each with its depth in words; shape: (H, W, C) of its output; result: the type of
     its output's integers; settings, constants: what its kernel is built with; folding: of one that multiplies;
-    helper: it makes no tensor of its own.
+    helper: it makes no tensor of its own; adders: of a convolution whose sums an adder graph computes.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Stage:
     folding: Folding | None = None
     reuse_factor: int = 1
     helper: bool = False
+    adders: AdderGraph | None = None
 
 
 def loops(graph: IntGraph, node: Node) -> Loops:

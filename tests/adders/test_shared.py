@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsr.adders import shared as module
+from hwsr.adders import solve as solving
 from hwsr.adders.layers import Matrix
-from hwsr.adders.shared import Adders, adder_graph, blocks, evaluate, shared, together
+from hwsr.adders.shared import MOST_DIGITS, Adders, cost, shared, shared_graph, together
 from hwsr.errors import HwsrError
 from hwsr.ir.graph import IntArray
 
@@ -28,7 +30,7 @@ def matrix(values: IntArray | list[list[int]], lo: int = -128, hi: int = 127) ->
     return Matrix(values, np.full(len(values), lo), np.full(len(values), hi))
 
 
-def never(_: Matrix) -> None:
+def never(*_: object) -> None:
     raise AssertionError("solved again")
 
 
@@ -48,8 +50,8 @@ def test_a_graph_computes_the_product_in_integers(
     values[0, 0] = limit
     x = rng.integers(-128, 128, (20, shape[0]))
     x[0], x[1] = -128, 127
-    graph = adder_graph(Matrix(values, np.full(shape[0], -128), np.full(shape[0], 127)))
-    assert np.array_equal(evaluate(graph, x), x @ values)
+    graph = shared_graph(Matrix(values, np.full(shape[0], -128), np.full(shape[0], 127))).graph
+    assert np.array_equal(graph.evaluate(x), x @ values)
 
 
 @pytest.mark.parametrize(
@@ -81,22 +83,6 @@ def test_sharing_saves_and_never_costs() -> None:
     assert 0 < shared(matrix(values)).adders < 0.8 * alone
 
 
-def test_a_large_matrix_is_solved_by_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = np.random.default_rng(1).integers(-7, 8, (5, 9))
-    values[:, 4] = 0
-    monkeypatch.setattr(module, "MOST_DIGITS", 20)
-    parts = list(blocks(matrix(values)))
-    assert len(parts) > 1
-    assert np.array_equal(np.concatenate([part.values for part in parts], axis=1), np.delete(values, 4, axis=1))
-    for part in parts:
-        digits = sum(bin(abs(v) ^ 3 * abs(v)).count("1") for v in part.values.flat)
-        assert digits <= 20 or part.values.shape[1] == 1
-    wanted = [shared(part) for part in parts]
-    assert shared(matrix(values)) == together(wanted)
-    assert together(wanted).adders == sum(each.adders for each in wanted)
-    assert together(wanted).depth == max(each.depth for each in wanted)
-
-
 def test_what_was_found_is_kept_by_content(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(0).integers(-1, 2, (9, 4))
     found = shared(matrix(values))
@@ -109,13 +95,37 @@ def test_what_was_found_is_kept_by_content(cache: Path, monkeypatch: pytest.Monk
             shared(other)
 
 
-@pytest.mark.parametrize("damage", [b"", b"{}", b'{"adders": -1, "bits": 0, "depth": 0}', b"\xff", b"[]"])
+WHOLE = {"digits": MOST_DIGITS, "sums": [[0, 0, 1, 0, 1], [0, 1, 2, 0, 1]], "outputs": [[3, 0, 1], [2, 0, 1]]}
+DAMAGES = [
+    *(b"", b"{}", b"\xff", b"[]"),
+    json.dumps(WHOLE | {"sums": [[0, 0, 1, 0, -1], [0, 1, 2, 0, 1]]}).encode(),  # another matrix
+    json.dumps(WHOLE | {"sums": [[0, 0, 1, 0, 1], [0, 1, 3, 0, 1]]}).encode(),  # a sum of itself
+    json.dumps(WHOLE | {"sums": [[0, 0, 1, 0, 1], [0, -1, 2, 0, 1]]}).encode(),
+    json.dumps(WHOLE | {"sums": [[0, 0, 1, 0, 1], [0, 1, 2, 0, 2]]}).encode(),
+    json.dumps(WHOLE | {"sums": [[0, 0, 1, 0, 1], [0, 2**70, 2, 0, 1]]}).encode(),
+    json.dumps(WHOLE | {"sums": [[0, 23, 0, 23, 1]] + [[i, 23, i, 23, 1] for i in range(2, 9)]}).encode(),
+    json.dumps(WHOLE | {"sums": [[0, 0, 1, 0]]}).encode(),
+    json.dumps(WHOLE | {"outputs": [[3, 0, 1], [4, 0, 1]]}).encode(),
+    json.dumps(WHOLE | {"outputs": [[3, 0, 1]]}).encode(),
+    json.dumps(WHOLE | {"outputs": []}).encode(),
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_entry_is_found_anew(cache: Path, damage: bytes) -> None:
     found = shared(matrix([[3, 1], [1, 1]]))
     (path,) = cache.iterdir()
     path.write_bytes(damage)
     assert shared(matrix([[3, 1], [1, 1]])) == found
-    assert Adders(**json.loads(path.read_text())) == found
+    assert path.read_bytes() != damage and shared(matrix([[3, 1], [1, 1]])) == found
+
+
+def test_what_is_kept_is_taken_as_it_is(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared(matrix([[3, 1], [1, 1]]))
+    (path,) = cache.iterdir()
+    path.write_text(json.dumps(WHOLE))
+    monkeypatch.setattr(module, "adder_graph", never)
+    assert shared_graph(matrix([[3, 1], [1, 1]])).graph.sums.tolist() == WHOLE["sums"]
 
 
 def test_what_cannot_be_is_refused(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +138,67 @@ def test_what_cannot_be_is_refused(cache: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_graph_that_is_wrong_is_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = module.solve
-    monkeypatch.setattr(module, "solve", lambda kernel, **options: right(-kernel, **options))
+    right = solving.solve
+    monkeypatch.setattr(solving, "solve", lambda kernel, **options: right(-kernel, **options))
     with pytest.raises(RuntimeError, match="does not compute its matrix"):
         shared(matrix([[3, 1], [1, 1]]))
+
+
+def test_graphs_side_by_side() -> None:
+    parts = [Adders(3, 20, 2), Adders(4, 40, 5)]
+    assert together(parts) == Adders(7, 60, 5) and together([]) == Adders(0, 0, 0)
+
+
+def ternary(inputs: int = 100, outputs: int = 40) -> Matrix:
+    return matrix(np.random.default_rng(3).integers(-1, 2, (inputs, outputs)))
+
+
+def test_a_bound_in_time_that_suffices_costs_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bounded = shared_graph(ternary(), 1000)
+    assert bounded.digits == MOST_DIGITS
+    monkeypatch.setattr(module, "adder_graph", never)
+    # It serves without a bound, and under any.
+    for seconds in (None, 1000, 0.1):
+        assert np.array_equal(shared_graph(ternary(), seconds).graph.sums, bounded.graph.sums)
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_a_bound_in_time_ends_the_search(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def too_slow(_: Matrix, digits: int, seconds: float) -> None:
+        asked.append((digits, seconds))
+
+    monkeypatch.setattr(module, "_in_process", too_slow)
+    bounded = shared_graph(ternary(), 60)
+    digits, seconds = zip(*asked, strict=True)
+    assert digits == (MOST_DIGITS,)  # all digits are fewer than the next limit
+    assert 29 < seconds[0] <= 30
+    assert bounded.digits == module.QUICK_DIGITS
+    x = np.random.default_rng(0).integers(-128, 128, (9, 100))
+    assert np.array_equal(bounded.graph.evaluate(x), x @ ternary().values)
+    # Kept under the bound that it was found with, so that it is the same the next time.
+    monkeypatch.setattr(module, "_in_process", never)
+    assert np.array_equal(shared_graph(ternary(), 60).graph.sums, bounded.graph.sums)
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache.parents[1]))
+    whole = shared_graph(ternary())
+    assert len(whole.graph.sums) < len(bounded.graph.sums) < len(solving.unshared(ternary()).sums)
+    assert cost(shared_graph(ternary(), 60).graph) == cost(whole.graph)
+
+
+def test_a_small_matrix_needs_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_in_process", never)
+    assert shared_graph(ternary(9, 4), 0.1).digits == MOST_DIGITS
+
+
+def test_a_process_is_stopped_in_time() -> None:
+    start = time.monotonic()
+    assert module._in_process(ternary(), MOST_DIGITS, 0.01) is None
+    assert time.monotonic() - start < 5
+
+
+def test_a_process_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.sys, "executable", "/bin/false")
+    with pytest.raises(HwsrError, match=r"the process that shares sums failed: .*; try without a bound in time"):
+        shared_graph(ternary(), 60)

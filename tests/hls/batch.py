@@ -8,9 +8,12 @@ import hls4ml
 import numpy as np
 
 import hwsr.hls
+from hwsr.adders.stages import chosen, graphs, solve
+from hwsr.adders.which import Which
 from hwsr.hls import source
 from hwsr.hls.layers import HEADERS
 from hwsr.hls.lower import lower
+from hwsr.ir.adder_graph import AdderGraph
 from hwsr.ir.graph import IntArray, IntGraph
 from hwsr.ir.stages import Reuse, Stage
 
@@ -63,9 +66,15 @@ int main() {
 class Batch:
     """A program that runs any of `graphs`, each lowered with the reuse factors beside it."""
 
-    def __init__(self, graphs: Sequence[tuple[IntGraph, Reuse]], folder: Path, *flags: str) -> None:
+    def __init__(
+        self,
+        graphs: Sequence[tuple[IntGraph, Reuse]],
+        folder: Path,
+        *flags: str,
+        adders: Which = Which.TERNARY,
+    ) -> None:
         self.graphs = [graph for graph, _ in graphs]
-        self.stages = [lower(graph, reuse) for graph, reuse in graphs]
+        self.stages = [lower(graph, reuse, graphs_of(graph, reuse, adders)) for graph, reuse in graphs]
         headers = "".join(f'#include "{name}"\n' for name in HEADERS)
         spaces = "".join(_namespace(i, stages) for i, stages in enumerate(self.stages))
         cases = "".join(f"        case {i}: graph{i}::run(); break;\n" for i in range(len(graphs)))
@@ -89,6 +98,11 @@ class Batch:
         return results
 
 
+def graphs_of(graph: IntGraph, reuse: Reuse, which: Which = Which.TERNARY) -> dict[str, AdderGraph]:
+    """The adder graphs that a network is built with."""
+    return graphs(solve(graph, chosen(graph, reuse, which)))
+
+
 def _namespace(i: int, stages: Sequence[Stage]) -> str:
     """A function that runs one frame from standard input to standard output, and all that it is built with."""
     types = {stream: _type(stage) for stage in stages for stream in stage.streams}
@@ -102,8 +116,8 @@ def _namespace(i: int, stages: Sequence[Stage]) -> str:
             streams = ", ".join([stage.inputs[0], *stage.streams])
             lines.append(f"nnet::clone_stream<{types[stage.inputs[0]]}, {_type(stage)}, {size}>({streams});")
             continue
-        text += source.arrays(stage.name, stage.constants)
-        text += source.config(f"config_{stage.name}", stage.settings, {k: c.c_type for k, c in stage.constants.items()})
+        text += source.definitions(stage)
+        text += source.config(f"config_{stage.name}", stage.settings, source.types(stage))
         streams = [*stage.inputs, stage.name]
         arrays = [source.array_name(stage.name, key) for key in stage.constants]
         lines.append(source.call(stage.kind, [types[s] for s in streams], f"config_{stage.name}", streams, arrays))

@@ -10,6 +10,14 @@ from hwsr.reference.run import run
 from tests.hls.hls_graphs import BUILDS, tiles_for
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """Adder graphs are found anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
     """Name -> (graph, project), each compiled."""

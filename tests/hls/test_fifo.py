@@ -9,6 +9,7 @@ import pytest
 
 from hwsr.hls.fifo import IN_FLIGHT, PLAIN, depths, lags
 from hwsr.hls.lower import lower
+from hwsr.ir.adder_graph import AdderGraph
 from hwsr.ir.graph import IntGraph, PixelShuffle
 from hwsr.ir.stages import Stage
 from tests.hls.hls_graphs import Net, attention_net, fan_net, grouped_net, odd_net, tiny_net, x4_net
@@ -194,6 +195,18 @@ def test_a_plain_chain_gets_plain_streams():
     graph = residual_net((10, 9), [(3, 3)])
     plain = {edge: depth for edge, depth in depths(graph).items() if edge != ("skip", 0)}
     assert set(plain.values()) == {PLAIN}
+
+
+def test_a_deep_adder_graph_holds_more_in_flight():
+    graph = residual_net((20, 9), [(3, 3), (5, 5)])
+    chain = np.array([[i and 63 + i, 0, i + 1, 0, 1] for i in range(30)])
+    deep = {
+        depth: AdderGraph(chain[:depth], np.array([[63 + depth, 0, 1]]), *(np.zeros(64 + depth, np.int64),) * 2)
+        for depth in (10, 11, 30)
+    }
+    plain = depths(graph)["skip", 0]
+    for depth, more in ((10, 0), (11, 1), (30, 20)):
+        assert depths(graph, {"c0": deep[depth]})["skip", 0] == plain + more
 
 
 def test_the_skip_holds_what_the_convolutions_take_in():
