@@ -12,11 +12,12 @@ from hwsr.errors import HwsrError, Interrupted
 
 # Each adds its commands to the app, in the order of the help text.
 # isort: off
-from hwsr.cli import training, quantization, hardware, pictures, networks  # noqa: F401
+from hwsr.cli import training, quantization, hardware, pipelines, pictures, networks  # noqa: F401
 # isort: on
 
-# Exit codes: 0 done, 1 a comparison found a mismatch or a network of a sweep failed, 2 bad input or environment, 70 an
-# error in hwsr itself (with its traceback), 130 interrupted, 141 the reader of a pipe went away.
+# Exit codes: 0 done, 1 a comparison found a mismatch, a pipeline is in deadlock or a network of a sweep failed, 2 bad
+# input or environment, 70 an error in hwsr itself (with its traceback), 130 interrupted, 141 the reader of a pipe went
+# away.
 BAD_INPUT, INTERNAL, INTERRUPTED, BROKEN_PIPE = 2, 70, 130, 141
 
 

@@ -51,9 +51,9 @@ class Run:
         return self.finished[0]
 
     @property
-    def interval(self) -> int:
-        """Clocks from the last frame but one to the last, at least two of which have run."""
-        return self.finished[-1] - self.finished[-2]
+    def interval(self) -> float:
+        """Clocks from one frame to the next, the mean of the last two of 3 or more: unlike frames may take turns."""
+        return (self.finished[-1] - self.finished[-3]) / 2
 
 
 @dataclass(frozen=True)
@@ -162,11 +162,15 @@ def _shared(arrays: Sequence[IntArray]) -> tuple[IntArray, IntArray]:
     return np.array([begins[id(array)] for array in arrays]), np.concatenate(list(unique.values()))
 
 
+@njit(cache=True)
 def _peak(written: IntArray, read: IntArray) -> int:
-    """The depth that delays no write: the word must find a place that was read from at an earlier clock."""
-    if not len(written):
-        return 0
-    return int((np.arange(1, len(written) + 1) - np.searchsorted(read, written)).max())
+    """The depth that delays no write: each word must find a place that was read from at an earlier clock."""
+    peak, left = 0, 0
+    for i in range(len(written)):
+        while left < len(read) and read[left] < written[i]:
+            left += 1
+        peak = max(peak, i + 1 - left)
+    return peak
 
 
 @njit(cache=True)
