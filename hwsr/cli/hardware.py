@@ -69,13 +69,16 @@ def csim(
     project: Annotated[Path, typer.Argument(help="HLS project folder")],
     model: ModelOption,
     image: Annotated[list[Path] | None, typer.Option(help="whole images to compare on as well, by tiles")] = None,
+    dataflow: Annotated[
+        bool, typer.Option("--dataflow", help="also run the stages side by side, FIFOs as deep as declared")
+    ] = False,
     json: JsonOption = None,
 ) -> None:
     """Compile the project's testbench with g++, run it, and compare it with the reference as integers."""
     from hwsr.verify import render_report, verify
 
     with console.status("compiling and simulating"):
-        report = verify(project, model, image or [])
+        report = verify(project, model, image or [], dataflow)
     console.print(render_report(report))
     try:
         write_figures(json, report.as_json())

@@ -49,6 +49,10 @@ class Port(BaseModel):
     signed: bool
     frac: int
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.channels, self.height, self.width
+
 
 class Layer(BaseModel):
     """One stage of the hardware: the network's node whose tensor it makes, what it was built with, what it feeds.
@@ -214,14 +218,15 @@ def _testbench(manifest: Manifest) -> str:
 
     traced = [{"name": layer.name, "size": int(np.prod(layer.shape))} for layer in manifest.layers if layer.traced]
     ports = {"input": port(manifest.input_port, "input_t"), "output": port(manifest.output_port, "result_t")}
-    return _render("testbench.cpp.j2", top=manifest.top, traced=traced, **ports)
+    return render("testbench.cpp.j2", top=manifest.top, traced=traced, **ports)
 
 
 def _readme(manifest: Manifest, tiles: int) -> str:
-    return _render("README.md.j2", m=manifest, tiles=tiles, in_flight=IN_FLIGHT)
+    return render("README.md.j2", m=manifest, tiles=tiles, in_flight=IN_FLIGHT)
 
 
-def _render(template: str, **values: Any) -> str:
+def render(template: str, **values: Any) -> str:
+    """A file of a project, from its template."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("hwsr.hls"),
         undefined=jinja2.StrictUndefined,
