@@ -194,11 +194,7 @@ def _advance(
 
     first: of every process its first port; the others are described by port. Every access is put down in `times`.
     """
-    n_ports = len(words)
-    due = np.empty(n_ports, np.int64)  # the tick of each port's next access, counted from the first frame's first
-    place = np.zeros(n_ports, np.int64)  # which word of its frame that is
-    for q in range(n_ports):
-        due[q] = ticks[ticks_at[q]]
+    due = ticks[ticks_at]  # the tick of each port's next access, counted from the first frame's first
     last_tick = np.full(len(length), -1)
     last_clock = np.full(len(length), -1)
     moved = True
@@ -234,18 +230,21 @@ def _advance(
                 clock = max(word_there, room_there)
                 stalls[p, tick // length[p], int(room_there > word_there)] += clock - unstalled
                 for q in range(first[p], first[p + 1]):
-                    if due[q] != tick:
-                        continue
-                    times[times_at[q] + done[q]] = clock
-                    done[q] += 1
-                    place[q] += 1
-                    if place[q] < words[q]:
-                        due[q] += ticks[ticks_at[q] + place[q]] - ticks[ticks_at[q] + place[q] - 1]
-                    elif done[q] < words[q] * frames:
-                        due[q] += length[p] + ticks[ticks_at[q]] - ticks[ticks_at[q] + place[q] - 1]
-                        place[q] = 0
-                    else:
-                        due[q] = _ENDLESS
+                    if due[q] == tick:
+                        times[times_at[q] + done[q]] = clock
+                        done[q] += 1
+                        due[q] = _next_due(
+                            tick, done[q], ticks[ticks_at[q] : ticks_at[q] + words[q]], length[p], frames
+                        )
                 last_tick[p] = tick
                 last_clock[p] = clock
                 moved = True
+
+
+@njit(cache=True)
+def _next_due(tick: int, done: int, ticks: IntArray, length: int, frames: int) -> int:
+    """The tick of a port's access number `done`, when the one before it was at `tick`."""
+    place = done % len(ticks)
+    if place:
+        return tick + ticks[place] - ticks[place - 1]
+    return tick + length + ticks[0] - ticks[-1] if done < len(ticks) * frames else _ENDLESS
