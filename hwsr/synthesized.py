@@ -9,6 +9,7 @@ from rich.box import SIMPLE
 from rich.console import Group
 from rich.table import Table
 
+from hwsr.adders.stages import graphs, solve
 from hwsr.engines import model_graph, project_of
 from hwsr.errors import HwsrError
 from hwsr.estimate.fabric import Timing, fabric_of
@@ -18,7 +19,7 @@ from hwsr.estimate.resources import Resources
 from hwsr.hls.lower import lower
 from hwsr.hls.project import Project, load_project
 from hwsr.hls.reports import RESOURCES, Module, Reports, read_reports
-from hwsr.ir.graph import IntGraph
+from hwsr.ir.graph import Conv, IntGraph
 from hwsr.ir.stages import fused_requantizations
 
 # The estimate of each figure: in csynth's report, and after Vivado's synthesis.
@@ -53,8 +54,8 @@ def synthesized(folder: Path, model: Path | None) -> Synthesized:
     project = load_project(folder)
     estimates: dict[str, Estimate] = {}
     if model:
-        graph = model_graph(model)
-        estimates = _estimates(graph, project_of(folder, model, graph))
+        project, graph = project_of(folder, model, model_graph(model))
+        estimates = _estimates(graph, project)
     return Synthesized(project, read_reports(project), estimates)
 
 
@@ -63,9 +64,12 @@ def _estimates(graph: IntGraph, project: Project) -> dict[str, Estimate]:
     manifest = project.manifest
     fused = {made.name: name for name, made in fused_requantizations(graph).items()}
     own = [layer for layer in manifest.layers if layer.traced]
-    stages = lower(graph, {fused.get(layer.makes, layer.makes): layer.reuse_factor for layer in own})
-    folded = [(stage.name, stage.kind, stage.reuse_factor, stage.streams) for stage in stages]
-    if folded != [(layer.name, layer.kind, layer.reuse_factor, layer.streams) for layer in manifest.layers]:
+    named = {fused.get(layer.makes, layer.makes): layer for layer in own}
+    summing = [node for node in graph.nodes if isinstance(node, Conv) and named[node.name].adders is not None]
+    foldings = {name: layer.folding or layer.reuse_factor for name, layer in named.items()}
+    stages = lower(graph, foldings, graphs(solve(graph, summing)))
+    folded = [(stage.name, stage.kind, stage.folding, stage.streams) for stage in stages]
+    if folded != [(layer.name, layer.kind, layer.folding, layer.streams) for layer in manifest.layers]:
         raise HwsrError(
             f"{project.folder} was written by another release of hwsr; without --model its reports are read"
         )

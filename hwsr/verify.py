@@ -12,6 +12,7 @@ from rich.table import Table
 from hwsr.data.colour import as_channels
 from hwsr.data.images import read_image
 from hwsr.engines import model_graph, project_of
+from hwsr.hls import dataflow
 from hwsr.hls.csim import CsimReport, compare, upscale
 from hwsr.hls.project import Project
 from hwsr.ir.graph import IntGraph
@@ -32,15 +33,17 @@ class ImageReport:
 
 @dataclass(frozen=True)
 class Verification:
-    """The project's own frames, then whole images."""
+    """The project's own frames, then whole images, then its own frames again with its streams bounded, if asked."""
 
     project: str
     frames: CsimReport
     images: tuple[ImageReport, ...]
+    dataflow: tuple[dataflow.Verdict, ...]
 
     @property
     def mismatches(self) -> int:
-        return self.frames.mismatches + sum(image.mismatches for image in self.images)
+        parts = (*self.images, *self.dataflow)
+        return self.frames.mismatches + sum(part.mismatches for part in parts)
 
     @property
     def pixels(self) -> int:
@@ -54,11 +57,16 @@ class Verification:
         }
 
 
-def verify(folder: Path, model: Path, images: Sequence[Path]) -> Verification:
-    """Simulate and compare. Raises HwsrError when the project was not made from the model."""
+def verify(folder: Path, model: Path, images: Sequence[Path], bounded: bool = False) -> Verification:
+    """Simulate and compare, with `bounded` also the dataflow between streams of the declared depths.
+
+    Raises HwsrError when the project was not made from the model.
+    """
     project, graph = project_of(folder, model, model_graph(model))
     frames = compare(project, lambda tile: run_all(graph, tile))
-    return Verification(str(folder), frames, tuple(_compare_image(project, graph, path) for path in images))
+    compared = tuple(_compare_image(project, graph, path) for path in images)
+    verdicts = dataflow.verify(project, lambda tile: run_all(graph, tile)) if bounded else ()
+    return Verification(str(folder), frames, compared, verdicts)
 
 
 def _compare_image(project: Project, graph: IntGraph, path: Path) -> ImageReport:
@@ -82,11 +90,16 @@ def render_report(report: Verification) -> Group:
     table.add_row(f"{frames.tiles} test frames", f"{frames.pixels:,}", f"{frames.mismatches:,}")
     for image in report.images:
         table.add_row(image.name, f"{image.pixels:,}", f"{image.mismatches:,}")
+    for verdict in report.dataflow:
+        what = f"{verdict.frames} test frames as dataflow, {verdict.in_flight} words in flight"
+        table.add_row(what, f"{frames.pixels:,}", f"{verdict.mismatches:,}")
     speed = f"g++ {frames.build_s:.1f} s, simulation {frames.pixels_per_s:,.0f} output pixels/s"
     parts: list[Any] = [table, speed]
     parts += _mismatch("test frame", frames)
     for image in report.images:
         parts += _mismatch(f"{image.name}, tile", image.by_tiles) if image.by_tiles else []
+    for verdict in report.dataflow:
+        parts += ["DEADLOCK:", *map(str, verdict.deadlock)] if verdict.deadlock else []
     parts.append("every value equal" if not report.mismatches else f"{report.mismatches:,} values differ")
     return Group(*parts)
 

@@ -12,12 +12,12 @@ from hwsr.errors import DoesNotFit, HwsrError, InternalError, Interrupted
 
 # Each adds its commands to the app, in the order of the help text.
 # isort: off
-from hwsr.cli import training, quantization, hardware, planning, pictures, networks  # noqa: F401
+from hwsr.cli import training, quantization, hardware, planning, pipelines, pictures, networks  # noqa: F401
 # isort: on
 
-# Exit codes: 0 done, 1 a comparison found a mismatch, a network of a sweep failed or the linter found something, 2 bad
-# input or environment, 3 a plan that does not fit, 70 an error in hwsr itself, 130 interrupted, 141 the reader of a
-# pipe went away.
+# Exit codes: 0 done, 1 a comparison found a mismatch, a pipeline is in deadlock, a network of a sweep failed or the
+# linter found something, 2 bad input or environment, 3 a plan that does not fit, 70 an error in hwsr itself, 130
+# interrupted, 141 the reader of a pipe went away.
 BAD_INPUT, DOES_NOT_FIT, INTERNAL, INTERRUPTED, BROKEN_PIPE = 2, 3, 70, 130, 141
 
 

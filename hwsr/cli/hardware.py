@@ -39,7 +39,7 @@ BackendOption = Annotated[Backend | None, typer.Option(help="whose HLS compiler 
 
 
 @dataclass(frozen=True)
-class _Asked:
+class Asked:
     """What hardware is built by: options, or a plan in the place of all of them.
 
     graph: on the frame that the hardware works on; image: (H, W) of what is upscaled.
@@ -53,7 +53,7 @@ class _Asked:
     backend: Backend
 
 
-def _asked(
+def asked_of(
     model: Path,
     plan: Path | None,
     device: str | None,
@@ -61,7 +61,7 @@ def _asked(
     reuse_factor: int | None,
     backend: Backend | None,
     frame: str | None = None,
-) -> _Asked:
+) -> Asked:
     """Raises HwsrError, also for an option that the plan decides."""
     from hwsr.engines import model_graph
     from hwsr.estimate.devices import find_device
@@ -73,14 +73,14 @@ def _asked(
         image = parse_size(frame) if frame else graph.frame
         reuse = graph.scale**2 if reuse_factor is None else reuse_factor
         part, mhz = find_device(device or "kv260"), check_clock(200.0 if clock is None else clock)
-        return _Asked(on_frame(graph, image), image, reuse, part, mhz, backend or Backend.VITIS)
+        return Asked(on_frame(graph, image), image, reuse, part, mhz, backend or Backend.VITIS)
     given = {"device": device, "clock": clock, "reuse-factor": reuse_factor, "backend": backend, "frame": frame}
     for name, value in given.items():
         if value is not None:
             raise HwsrError(f"--{name} beside --plan, which decides it; leave one of them out")
     found, built = read_plan(plan, graph)
     part = find_device(found.device)
-    return _Asked(built, found.image, found.foldings, part, found.clock_mhz, Backend(found.backend))
+    return Asked(built, found.image, found.foldings, part, found.clock_mhz, Backend(found.backend))
 
 
 AddersOption = Annotated[Which, typer.Option(help="convolutions of one clock a pixel that become adder graphs")]
@@ -127,7 +127,7 @@ def hls(
     from hwsr.reference.run import run
     from hwsr.tiles import test_tiles
 
-    asked = _asked(model, plan, device, clock, reuse_factor, backend)
+    asked = asked_of(model, plan, device, clock, reuse_factor, backend)
     graph = on_frame(asked.graph, parse_size(frame)) if frame else asked.graph
     solved = solve_adders(graph, asked.reuse, adders, adder_seconds)
     with console.status("writing the HLS project"):
@@ -190,13 +190,16 @@ def csim(
     project: Annotated[Path, typer.Argument(help="HLS project folder")],
     model: ModelOption,
     image: Annotated[list[Path] | None, typer.Option(help="whole images to compare on as well, by tiles")] = None,
+    dataflow: Annotated[
+        bool, typer.Option("--dataflow", help="also run the stages side by side, FIFOs as deep as declared")
+    ] = False,
     json: JsonOption = None,
 ) -> None:
     """Compile the project's testbench with g++, run it, and compare it with the reference as integers."""
     from hwsr.verify import render_report, verify
 
     with console.status("compiling and simulating"):
-        report = verify(project, model, image or [])
+        report = verify(project, model, image or [], dataflow)
     console.print(render_report(report))
     try:
         write_figures(json, report.as_json())
@@ -227,7 +230,7 @@ def estimate(
     from hwsr.estimate.show import as_json, render
     from hwsr.hls.lower import lower
 
-    asked = _asked(model, plan, device, clock, reuse_factor, backend, frame)
+    asked = asked_of(model, plan, device, clock, reuse_factor, backend, frame)
     # As `hls` writes them, so that the estimate is of the project.
     solved = solve_adders(asked.graph, asked.reuse, adders, adder_seconds)
     stages = lower(asked.graph, asked.reuse, graphs(solved))

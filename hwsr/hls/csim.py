@@ -82,33 +82,42 @@ def build(project: Project) -> Path:
     Raises HwsrError without g++, when compilation fails (with the first error), and when a file is missing or cannot be
     written.
     """
+    top = project.manifest.top
+    return compile_program(project, COMPILED, (f"firmware/{top}.cpp", f"{top}_test.cpp"))
+
+
+def compile_program(project: Project, folder: str, sources: Sequence[str], headers: Sequence[Path] = ()) -> Path:
+    """Compile `sources`, relative to the project, to a program in its `folder`, unless nothing that they read changed.
+
+    headers: folders of headers that come before those of the firmware. Raises HwsrError as `build` does.
+    """
     try:
-        return _build(project)
+        return _compile_program(project, folder, sources, headers)
     except OSError as error:
         where = error.filename or project.folder
         raise HwsrError(f"{where}: {error.strerror}; write the project again with 'hwsr hls'") from error
 
 
-def _build(project: Project) -> Path:
+def _compile_program(project: Project, folder: str, sources: Sequence[str], headers: Sequence[Path]) -> Path:
     compiler = shutil.which("g++")
     if compiler is None:
         raise HwsrError("g++ is not installed; the simulation needs it (Debian: apt-get install g++)")
-    top, output = project.manifest.top, project.folder / COMPILED
-    program = output / f"{top}_{_source_hash(project)}"
+    top, output = project.manifest.top, project.folder / folder
+    program = output / f"{top}_{_source_hash(project, sources, headers)}"
     if program.is_file():
         return program
     if output.exists() and not output.is_dir():
         raise HwsrError(f"{output} is not a folder, and compiled programs go there; remove it")
     output.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output) as scratch:
-        sources = {f"firmware/{top}.cpp": Path(scratch) / "top.o", f"{top}_test.cpp": Path(scratch) / "test.o"}
-        common = [compiler, *FLAGS, "-Ifirmware/ap_types", "-Ifirmware", "-I."]
-        commands = [[*common, "-c", source, "-o", str(out.resolve())] for source, out in sources.items()]
+        objects = [str((Path(scratch) / f"{i}.o").resolve()) for i in range(len(sources))]
+        own = [f"-I{header.resolve()}" for header in headers]
+        common = [compiler, *FLAGS, *own, "-Ifirmware/ap_types", "-Ifirmware", "-I."]
+        commands = [[*common, "-c", source, "-o", out] for source, out in zip(sources, objects, strict=True)]
         with ThreadPoolExecutor(2) as pool:
             for _ in pool.map(lambda command: _compile(command, project.folder), commands):
                 pass
         linked = Path(scratch) / "program"
-        objects = [str(out.resolve()) for out in sources.values()]
         _compile([compiler, *objects, "-o", str(linked.resolve())], project.folder)
         for old in output.glob(f"{top}_*"):
             old.unlink()
@@ -119,9 +128,9 @@ def _build(project: Project) -> Path:
 def run(project: Project, tiles: NDArray[np.integer], jobs: int | None = None) -> IntArray:
     """Simulate frames (N, C, H, W) of the project's size, spread over processes. Returns (N, C, sH, sW) integers."""
     program = build(project)
-    _check_frames(project.manifest.input_port, tiles)
+    check_frames(project.manifest.input_port, tiles)
     if not len(tiles):
-        return np.zeros((0, *_shape(project.manifest.output_port)), np.int64)
+        return np.zeros((0, *project.manifest.output_port.shape), np.int64)
     parts = np.array_split(tiles, min(jobs or os.cpu_count() or 1, len(tiles)))
     with ThreadPoolExecutor(len(parts)) as pool:
         results = list(pool.map(lambda part: _simulate(project, program, part)[0], parts))
@@ -138,16 +147,12 @@ def compare(project: Project, reference: AllTensors, tiles: NDArray[np.integer] 
     manifest = project.manifest
     own = tiles is None
     if tiles is None:
-        tiles = read_frames(project.folder / INPUTS, _shape(manifest.input_port))
-    _check_frames(manifest.input_port, tiles)
-    if own and len(tiles) != manifest.frames:
-        raise HwsrError(
-            f"{project.folder / INPUTS}: {len(tiles)} frames instead of {manifest.frames}; write the project again"
-        )
+        tiles = own_frames(project)
+    check_frames(manifest.input_port, tiles)
     if not len(tiles):
         raise HwsrError("there are no frames to compare; give one at least")
     expected = np.stack([reference(tile)[manifest.output] for tile in tiles])
-    if own and not np.array_equal(read_frames(project.folder / EXPECTED, _shape(manifest.output_port)), expected):
+    if own and not np.array_equal(read_frames(project.folder / EXPECTED, manifest.output_port.shape), expected):
         raise HwsrError(f"{project.folder / EXPECTED} differs from the reference; write the project again")
     start = time.perf_counter()
     build(project)
@@ -165,6 +170,15 @@ def compare(project: Project, reference: AllTensors, tiles: NDArray[np.integer] 
     return CsimReport(len(tiles), pixels, got.size, len(wrong), first, layers, built - start, done - built)
 
 
+def own_frames(project: Project) -> IntArray:
+    """The project's test frames (N, C, H, W). Raises HwsrError when they are not as many as it was written with."""
+    path, manifest = project.folder / INPUTS, project.manifest
+    tiles = read_frames(path, manifest.input_port.shape)
+    if len(tiles) != manifest.frames:
+        raise HwsrError(f"{path}: {len(tiles)} frames instead of {manifest.frames}; write the project again")
+    return tiles
+
+
 def compare_layers(project: Project, reference: AllTensors, tile: NDArray[np.integer]) -> tuple[LayerReport, ...]:
     """Simulate one frame (C, H, W) and compare the output of every layer with the tensor that it makes."""
     expected = reference(tile)
@@ -175,7 +189,7 @@ def compare_layers(project: Project, reference: AllTensors, tile: NDArray[np.int
 def upscale(project: Project, image: Image, tiling: Tiling) -> Image:
     """Upscale a (C, H, W) uint8 image of any size, all of its tiles in one batch."""
     cut: list[Image] = []
-    blank = np.zeros(_shape(project.manifest.output_port), np.uint8)
+    blank = np.zeros(project.manifest.output_port.shape, np.uint8)
 
     def collect(tile: Image) -> Image:
         cut.append(tile)
@@ -216,7 +230,7 @@ def _simulate(
             raise HwsrError(f"the simulation of {project.folder} failed: {message}")
         layers = _traced(project) if trace else []
         traced = {layer.name: _read_trace(Path(scratch), layer) for layer in layers}
-        frames = read_frames(outputs, _shape(project.manifest.output_port))
+        frames = read_frames(outputs, project.manifest.output_port.shape)
         if len(frames) != len(tiles):
             raise HwsrError(f"the simulation of {project.folder} made {len(frames)} frames of {len(tiles)}")
         return frames, traced
@@ -230,13 +244,10 @@ def _read_trace(folder: Path, layer: Layer) -> IntArray:
     return np.asarray(frames[0])
 
 
-def _shape(port: Port) -> tuple[int, int, int]:
-    return port.channels, port.height, port.width
-
-
-def _check_frames(port: Port, tiles: NDArray[np.integer]) -> None:
-    if tiles.ndim != 4 or tiles.shape[1:] != _shape(port):
-        raise HwsrError(f"the project takes frames of {_shape(port)} (channels, height, width), not {tiles.shape[1:]}")
+def check_frames(port: Port, tiles: NDArray[np.integer]) -> None:
+    """Raise HwsrError unless tiles are frames (N, C, H, W) as the port takes them."""
+    if tiles.ndim != 4 or tiles.shape[1:] != port.shape:
+        raise HwsrError(f"the project takes frames of {port.shape} (channels, height, width), not {tiles.shape[1:]}")
 
 
 def _compile(command: list[str], folder: Path) -> None:
@@ -247,12 +258,14 @@ def _compile(command: list[str], folder: Path) -> None:
         raise HwsrError(f"g++ could not compile {folder}: {first.strip()}")
 
 
-def _source_hash(project: Project) -> str:
+def _source_hash(project: Project, sources: Sequence[str], headers: Sequence[Path]) -> str:
     """Of all that g++ reads."""
     digest = hashlib.sha256(" ".join(FLAGS).encode())
-    firmware = project.folder / "firmware"
-    headers = (path for path in firmware.rglob("*") if path.suffix in (".h", ".cpp"))
-    for path in sorted([*headers, project.folder / f"{project.manifest.top}_test.cpp"]):
-        digest.update(str(path.relative_to(project.folder)).encode())
+    firmware = [path for path in (project.folder / "firmware").rglob("*") if path.suffix in (".h", ".cpp")]
+    read = {str(path.relative_to(project.folder)): path for path in firmware}
+    read |= {source: project.folder / source for source in sources}
+    read |= {f"<{path.name}>": path for folder in headers for path in folder.glob("*.h")}
+    for name, path in sorted(read.items()):
+        digest.update(name.encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

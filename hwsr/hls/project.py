@@ -26,7 +26,7 @@ from hwsr.hls.model import write_firmware
 from hwsr.hls.source import precision
 from hwsr.ir.adder_graph import AdderGraph
 from hwsr.ir.graph import IntArray, IntGraph
-from hwsr.ir.stages import Reuse, Stage
+from hwsr.ir.stages import Folding, Reuse, Stage
 
 # KV260's, and ZCU104's for Vivado HLS: its last release, 2020.1, came before the first Kria.
 DEFAULT_PARTS = {"Vitis": "xck26-sfvc784-2LV-c", "Vivado": "xczu7ev-ffvc1156-2-e"}
@@ -55,12 +55,16 @@ class Port(BaseModel):
     signed: bool
     frac: int
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.channels, self.height, self.width
+
 
 class Layer(BaseModel):
     """One stage of the hardware: the network's node whose tensor it makes, what it was built with, what it feeds.
 
     shape: (H, W, C) of its output, whose integers are of type `result` and count 2**-frac. reuse_factor: clocks a
-    pixel; pe, simd: of a stage that multiplies, sums at a time and products of each; weight_bits, sum_bits: of a
+    pixel; folding: of a stage that multiplies or looks up; weight_bits, sum_bits: of a
     convolution; adders, adder_depth: of one that an adder graph computes.
     """
 
@@ -73,8 +77,7 @@ class Layer(BaseModel):
     result: str
     frac: int
     reuse_factor: int
-    pe: int | None
-    simd: int | None
+    folding: Folding | None
     weight_bits: int | None
     sum_bits: int | None
     adders: int | None
@@ -209,8 +212,7 @@ def _manifest(
             result=precision(stage.result),
             frac=stage.result.frac,
             reuse_factor=stage.reuse_factor,
-            pe=stage.folding.pe if stage.folding else None,
-            simd=stage.folding.simd if stage.folding else None,
+            folding=stage.folding,
             weight_bits=stage.settings.get("weight_bits"),
             sum_bits=stage.settings.get("sum_bits"),
             adders=len(stage.adders.sums) if stage.adders else None,
@@ -253,16 +255,17 @@ def _testbench(manifest: Manifest) -> str:
 
     traced = [{"name": layer.name, "size": int(np.prod(layer.shape))} for layer in manifest.layers if layer.traced]
     ports = {"input": port(manifest.input_port, "input_t"), "output": port(manifest.output_port, "result_t")}
-    return _render("testbench.cpp.j2", top=manifest.top, traced=traced, **ports)
+    return render("testbench.cpp.j2", top=manifest.top, traced=traced, **ports)
 
 
 def _readme(manifest: Manifest, tiles: int) -> str:
     steps = " ".join(f"{step}={on}" for step, on in BUILD_STEPS.items())
     other = DEFAULT_PARTS["Vivado"] if is_too_new(manifest.backend, manifest.part) else ""
-    return _render("README.md.j2", m=manifest, tiles=tiles, in_flight=IN_FLIGHT, steps=steps, other_part=other)
+    return render("README.md.j2", m=manifest, tiles=tiles, in_flight=IN_FLIGHT, steps=steps, other_part=other)
 
 
-def _render(template: str, **values: Any) -> str:
+def render(template: str, **values: Any) -> str:
+    """A file of a project, from its template."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("hwsr.hls"),
         undefined=jinja2.StrictUndefined,

@@ -47,7 +47,9 @@ def test_the_project_of_a_plan_equals_the_reference(
     manifest = load_project(tmp_path / "p").manifest
     assert (manifest.frame, manifest.clock_ns, manifest.backend) == ((16, 20), 5.0, "Vitis")
     built = {
-        layer.name: (layer.reuse_factor, layer.pe, layer.simd) for layer in manifest.layers if layer.pe is not None
+        layer.name: (layer.reuse_factor, layer.folding.pe, layer.folding.simd)
+        for layer in manifest.layers
+        if layer.folding
     }
     assert list(built.values()) == [
         (stage["reuse_factor"], stage["groups"] * stage["outputs"], stage["simd"]) for stage in plan["stages"]
