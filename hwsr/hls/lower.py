@@ -60,6 +60,8 @@ def refolded(stage: Stage, work: Loops, folding: Folding) -> Stage:
     reuse = folding.reuse(work)
     if stage.kind == "conv":
         chosen = convolution.folded(work, folding, stage.settings["weight_bits"])
+    elif stage.kind == "table_lookup":
+        chosen = {"n_steps": reuse, "n_lanes": folding.pe}
     else:
         chosen = {"n_steps": reuse}
     return replace(stage, settings=stage.settings | chosen, folding=folding, reuse_factor=reuse)

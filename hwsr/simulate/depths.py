@@ -88,7 +88,7 @@ class _Search:
 
     def _try(self, depths: dict[str, int], changed: Mapping[str, int]) -> bool:
         """Take over changed depths if they are good, and what they leave unused of all others: it changes no clock."""
-        run = simulate(self.processes, depths | changed, self.frames)
+        run = simulate(self.processes, {**depths, **changed}, self.frames)
         if not self.keeps(run):
             return False
         depths.update({stream: max(peak, LEAST) for stream, peak in run.peaks.items()})

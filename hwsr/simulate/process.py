@@ -89,7 +89,7 @@ def _turns(
 
 def _conv(stage: Stage, each: IntArray) -> tuple[int, list[IntArray], IntArray]:
     """It takes in `fill` words, a turn each, then one every n_steps turns as long as there are any."""
-    steps, words = stage.reuse_factor, len(each)
+    steps, words = stage.settings["n_steps"], len(each)
     fill = (stage.settings["kernel_height"] // 2) * stage.settings["width"] + stage.settings["kernel_width"] // 2
     filling = each[: min(fill, words)]
     going = fill + each[: max(words - fill, 0)] * steps

@@ -172,7 +172,7 @@ def test_a_bound_in_time_ends_the_search(cache: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(module, "_in_process", too_slow)
     bounded = shared_graph(ternary(), 60)
     digits, seconds = zip(*asked, strict=True)
-    assert digits == (MOST_DIGITS,)  # all digits are fewer than the next limit
+    assert digits == (MOST_DIGITS, module.LIMITS[-1])  # all digits are fewer than the limit between
     assert 29 < seconds[0] <= 30
     assert bounded.digits == module.QUICK_DIGITS
     x = np.random.default_rng(0).integers(-128, 128, (9, 100))

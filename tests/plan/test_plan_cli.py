@@ -86,7 +86,7 @@ def test_a_small_frame_has_the_same_foldings(
     manifest = load_project(tmp_path / "p").manifest
     plan = json.loads(planned.read_text())
     assert manifest.frame == (6, 8)
-    assert [layer.reuse_factor for layer in manifest.layers if layer.pe] == [
+    assert [layer.reuse_factor for layer in manifest.layers if layer.folding] == [
         stage["reuse_factor"] for stage in plan["stages"]
     ]
 

@@ -70,8 +70,8 @@ def test_attention_reads_its_map_before_its_pixels():
 def test_a_sum_and_a_table():
     made = process_of(stage("spatial_sum", {"n_pixels": 6}, (1, 1, 4)), (2, 3, 4), latency=2)
     assert made.reads["a"].tolist() == list(range(6)) and made.writes["b"].tolist() == [7]
-    made = process_of(stage("table_lookup", {"n_chan": 4}, (1, 2, 4)), (1, 2, 4), latency=2)
-    assert made.reads["a"].tolist() == [0, 6] and made.writes["b"].tolist() == [7, 13] and made.ticks == 14
+    made = process_of(stage("table_lookup", {"n_steps": 4}, (1, 2, 4)), (1, 2, 4), latency=2)
+    assert made.reads["a"].tolist() == [0, 4] and made.writes["b"].tolist() == [5, 9] and made.ticks == 10
 
 
 def test_a_kernel_that_is_not_known_is_refused():
