@@ -83,7 +83,7 @@ def dataflow(
     pipeline, declared = processes(stages, latencies), depths(stages)
     bits = {stream: stage.shape[2] * stage.result.bits for stage in stages for stream in stage.streams}
     slowest = bottleneck(pipeline)
-    found = smallest_depths(pipeline, bits, int(slowest.ticks / (1 - loss))) if smallest else None
+    found = smallest_depths(pipeline, bits, slowest.ticks / (1 - loss), declared) if smallest else None
     frames = frames_to_settle(pipeline)
     run = simulate(pipeline, found or declared, frames)
     readers = {stream: stage.name for stage in stages for stream in stage.inputs}

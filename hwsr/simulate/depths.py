@@ -25,12 +25,16 @@ def frames_to_settle(processes: Sequence[Process]) -> int:
 
 
 def smallest_depths(
-    processes: Sequence[Process], costs: Mapping[str, int], interval: int | None = None
+    processes: Sequence[Process],
+    costs: Mapping[str, int],
+    interval: float | None = None,
+    start: Mapping[str, int] | None = None,
 ) -> dict[str, int]:
     """Words for every stream, none of which can be one less, down to 2, without a frame taking longer.
 
     costs: bits of a word of each stream; streams with many of them in a frame are made shallow first. interval: clocks
-    from one frame to the next that are allowed; by default those that the slowest process takes by itself.
+    from one frame to the next that are allowed; by default those that the slowest process takes by itself. start:
+    depths to begin with where they are good; otherwise the search begins with FIFOs of no limit.
     Nothing is random: the same processes get the same depths. Others may do as well with fewer bits in all.
     Raises HwsrError where no depths reach the interval.
     """
@@ -39,7 +43,7 @@ def smallest_depths(
     bits = {stream: len(ticks) * costs[stream] for p in processes for stream, ticks in p.writes.items()}
     while True:
         search = _Search(processes, allowed, frames)
-        depths = search.deep()
+        depths = search.begin(start or {})
         search.lower(depths, sorted(depths, key=lambda stream: (-bits[stream], stream)))
         frames *= 2
         if search.keeps(simulate(processes, depths, frames)):
@@ -48,22 +52,23 @@ def smallest_depths(
 
 @dataclass(frozen=True)
 class _Search:
-    """Depths are good when `frames` frames run through and the last ones take no more than `allowed` clocks."""
+    """Depths are good when `frames` frames run through and the later ones take no more than `allowed` clocks."""
 
     processes: Sequence[Process]
-    allowed: int
+    allowed: float
     frames: int
 
     def keeps(self, run: Run) -> bool:
         return not run.waits and run.interval <= self.allowed
 
-    def deep(self) -> dict[str, int]:
-        """What FIFOs of no limit hold."""
-        run = simulate(self.processes, {}, self.frames)
+    def begin(self, start: Mapping[str, int]) -> dict[str, int]:
+        """What FIFOs of the depths in `start` hold, or of no limit where these are not good."""
+        run = simulate(self.processes, start, self.frames)
+        if start and not self.keeps(run):
+            return self.begin({})
         if not self.keeps(run):
-            raise HwsrError(
-                f"no FIFO depths let a frame take {self.allowed} clocks: with any it takes {run.interval:g}"
-            )
+            found = f"with any it takes {run.interval:.10g}"
+            raise HwsrError(f"no FIFO depths let a frame take {self.allowed:.10g} clocks: {found}")
         return {stream: max(peak, LEAST) for stream, peak in run.peaks.items()}
 
     def lower(self, depths: dict[str, int], streams: Sequence[str]) -> None:

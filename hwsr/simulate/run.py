@@ -52,8 +52,9 @@ class Run:
 
     @property
     def interval(self) -> float:
-        """Clocks from one frame to the next, the mean of the last two of 3 or more: unlike frames may take turns."""
-        return (self.finished[-1] - self.finished[-3]) / 2
+        """Clocks from one frame to the next, the mean of the later half of at least two frames."""
+        later = len(self.finished) // 2
+        return (self.finished[-1] - self.finished[-1 - later]) / later
 
 
 @dataclass(frozen=True)
