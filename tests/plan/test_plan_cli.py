@@ -107,6 +107,18 @@ def test_what_cannot_fit_ends_with_code_3(
     assert not figures["met"] and figures["short"][short] > 0
 
 
+def test_attention_keeps_the_frame_that_it_was_exported_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model, path = tmp_path / "model.onnx", tmp_path / "plan.json"
+    export_qonnx(random_network("bl x2 n4 g0 b1 direct int8"), model, (20, 24))
+    assert hwsr(monkeypatch, "plan", model, "--out", "320x180", "-o", path) == 0
+    assert "tiles of 24x20 an image" in capsys.readouterr().out
+    assert hwsr(monkeypatch, "hls", model, "--plan", path, "--frame", "24x20", "--out", tmp_path / "p") == 0
+    assert hwsr(monkeypatch, "hls", model, "--plan", path, "--frame", "8x6", "--out", tmp_path / "p") == 2
+    assert "export it with --frame 8x6" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
