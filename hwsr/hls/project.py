@@ -54,8 +54,8 @@ class Layer(BaseModel):
     """One stage of the hardware: the network's node whose tensor it makes, what it was built with, what it feeds.
 
     shape: (H, W, C) of its output, whose integers are of type `result` and count 2**-frac. reuse_factor: clocks a
-    pixel; pe, simd: of a stage that multiplies, sums at a time and products of each; weight_bits, sum_bits: of a
-    convolution.
+    pixel; pe, simd: of a stage that multiplies, sums at a time and products of each; multiplier: what those are bound
+    to, "any", "dsp" or "lut"; weight_bits, sum_bits: of a convolution.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -69,6 +69,7 @@ class Layer(BaseModel):
     reuse_factor: int
     pe: int | None
     simd: int | None
+    multiplier: str | None = None
     weight_bits: int | None
     sum_bits: int | None
     streams: dict[str, int]
@@ -174,6 +175,7 @@ def _manifest(
             reuse_factor=stage.reuse_factor,
             pe=stage.folding.pe if stage.folding else None,
             simd=stage.folding.simd if stage.folding else None,
+            multiplier=stage.folding.multiplier.name.lower() if stage.folding else None,
             weight_bits=stage.settings.get("weight_bits"),
             sum_bits=stage.settings.get("sum_bits"),
             streams=stage.streams,

@@ -47,10 +47,13 @@ def test_the_project_of_a_plan_equals_the_reference(
     manifest = load_project(tmp_path / "p").manifest
     assert (manifest.frame, manifest.clock_ns, manifest.backend) == ((16, 20), 5.0, "Vitis")
     built = {
-        layer.name: (layer.reuse_factor, layer.pe, layer.simd) for layer in manifest.layers if layer.pe is not None
+        layer.name: (layer.reuse_factor, layer.pe, layer.simd, layer.multiplier)
+        for layer in manifest.layers
+        if layer.pe is not None
     }
     assert list(built.values()) == [
-        (stage["reuse_factor"], stage["groups"] * stage["outputs"], stage["simd"]) for stage in plan["stages"]
+        (stage["reuse_factor"], stage["groups"] * stage["outputs"], stage["simd"], stage["multiplier"])
+        for stage in plan["stages"]
     ]
     assert hwsr(monkeypatch, "csim", tmp_path / "p", "-m", model, "--json", tmp_path / "csim.json") == 0
     report = json.loads((tmp_path / "csim.json").read_text())
