@@ -128,7 +128,13 @@ def hls(
     from hwsr.tiles import test_tiles
 
     asked = asked_of(model, plan, device, clock, reuse_factor, backend)
-    graph = on_frame(asked.graph, parse_size(frame)) if frame else asked.graph
+    graph = asked.graph
+    if frame:
+        graph = on_frame(graph, parse_size(frame))
+        if graph.frame != parse_size(frame):
+            raise HwsrError(
+                f"--frame {frame}: a mean over its frame fixes this network's; export it with --frame {frame}"
+            )
     solved = solve_adders(graph, asked.reuse, adders, adder_seconds)
     with console.status("writing the HLS project"):
         project = write_project(

@@ -64,8 +64,8 @@ class Layer(BaseModel):
     """One stage of the hardware: the network's node whose tensor it makes, what it was built with, what it feeds.
 
     shape: (H, W, C) of its output, whose integers are of type `result` and count 2**-frac. reuse_factor: clocks a
-    pixel; folding: of a stage that multiplies or looks up; weight_bits, sum_bits: of a
-    convolution; adders, adder_depth: of one that an adder graph computes.
+    pixel; folding: of a stage that multiplies or looks up; weight_bits, sum_bits: of a convolution; adders,
+    adder_depth: of one that an adder graph computes.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -47,12 +47,18 @@ def test_the_project_of_a_plan_equals_the_reference(
     manifest = load_project(tmp_path / "p").manifest
     assert (manifest.frame, manifest.clock_ns, manifest.backend) == ((16, 20), 5.0, "Vitis")
     built = {
-        layer.name: (layer.reuse_factor, layer.folding.pe, layer.folding.simd)
+        layer.name: (
+            layer.reuse_factor,
+            layer.folding.pe,
+            layer.folding.simd,
+            layer.folding.multiplier.name.lower(),
+        )
         for layer in manifest.layers
         if layer.folding
     }
     assert list(built.values()) == [
-        (stage["reuse_factor"], stage["groups"] * stage["outputs"], stage["simd"]) for stage in plan["stages"]
+        (stage["reuse_factor"], stage["groups"] * stage["outputs"], stage["simd"], stage["multiplier"])
+        for stage in plan["stages"]
     ]
     assert hwsr(monkeypatch, "csim", tmp_path / "p", "-m", model, "--json", tmp_path / "csim.json") == 0
     report = json.loads((tmp_path / "csim.json").read_text())
@@ -107,6 +113,18 @@ def test_what_cannot_fit_ends_with_code_3(
     assert "estimates: nothing here was synthesized" in shown.out
     figures = json.loads((tmp_path / "why.json").read_text())
     assert not figures["met"] and figures["short"][short] > 0
+
+
+def test_attention_keeps_the_frame_that_it_was_exported_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model, path = tmp_path / "model.onnx", tmp_path / "plan.json"
+    export_qonnx(random_network("bl x2 n4 g0 b1 direct int8"), model, (20, 24))
+    assert hwsr(monkeypatch, "plan", model, "--out", "320x180", "-o", path) == 0
+    assert "tiles of 24x20 an image" in capsys.readouterr().out
+    assert hwsr(monkeypatch, "hls", model, "--plan", path, "--frame", "24x20", "--out", tmp_path / "p") == 0
+    assert hwsr(monkeypatch, "hls", model, "--plan", path, "--frame", "8x6", "--out", tmp_path / "p") == 2
+    assert "export it with --frame 8x6" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
