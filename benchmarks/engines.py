@@ -5,6 +5,7 @@ python -m benchmarks.engines FOLDER --memory peak memory of one 1920x1080 image 
 """
 
 import argparse
+import ctypes
 import json
 import os
 import resource
@@ -29,6 +30,9 @@ LARGE = (1080, 1920)
 REPEATS = 5
 # Files in the folder of one network.
 QONNX, FLOAT, INT8, PROJECT = "model.onnx", "float32.onnx", "int8.onnx", "project"
+AFFINE, LITERT, STOCK = "affine.onnx", "int8.tflite", "stock"
+# The top function of hls4ml's own project.
+TOP = "network"
 
 Engine = Callable[[NDArray[np.uint8]], object]
 
@@ -43,10 +47,15 @@ def engines(folder: Path, threads: int) -> dict[str, tuple[Engine, tuple[int, in
     for name, file in (("onnxruntime float32", FLOAT), ("onnxruntime int8", INT8)):
         if (folder / file).is_file():
             found[name] = (session(folder / file, threads), FRAME)
-    # The simulation has no threads to vary.
+    if (folder / AFFINE).is_file():
+        found["hwsr reference int8a"] = (prepare(read_qonnx(folder / AFFINE)), FRAME)
+    if (folder / LITERT).is_file():
+        found["LiteRT int8"] = (litert(folder / LITERT, threads), FRAME)
+    # Simulations have no threads to vary.
     if threads == 1 and (folder / PROJECT).is_dir():
         project = load_project(folder / PROJECT)
         found["HLS C++"] = (lambda image: simulate(project, image[None], jobs=1), project.manifest.frame)
+        found["hls4ml predict"] = (predictor(folder / STOCK, graph.scale), project.manifest.frame)
     return found
 
 
@@ -61,6 +70,39 @@ def session(path: Path, threads: int) -> Engine:
     options.intra_op_num_threads = threads
     running = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     return lambda image: running.run(None, {"image": as_float(image)})
+
+
+def litert(path: Path, threads: int) -> Engine:
+    """A .tflite file by LiteRT's fast kernels, on so many threads."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(path), num_threads=threads)
+    interpreter.allocate_tensors()
+    source, made = (
+        details()[0]["index"] for details in (interpreter.get_input_details, interpreter.get_output_details)
+    )
+
+    def run(image: NDArray[np.uint8]) -> object:
+        # int8 around mid-grey, channels last.
+        interpreter.set_tensor(source, (image ^ 128).view(np.int8).transpose(1, 2, 0)[None])
+        interpreter.invoke()
+        return interpreter.get_tensor(made)
+
+    return run
+
+
+def predictor(folder: Path, scale: int) -> Callable[[NDArray[np.uint8]], NDArray[np.int64]]:
+    """hls4ml's compiled predict: (C, H, W) pixels of the project's frame -> (C, sH, sW) integers."""
+    function = getattr(ctypes.CDLL(str(next((folder / "firmware").glob("*.so")))), f"{TOP}_float")
+    function.restype, function.argtypes = None, [np.ctypeslib.ndpointer(np.float32, flags="C_CONTIGUOUS")] * 2
+
+    def run(image: NDArray[np.uint8]) -> NDArray[np.int64]:
+        channels, height, width = image.shape
+        made = np.zeros((height * scale, width * scale, channels), np.float32)
+        function(np.ascontiguousarray(image.transpose(1, 2, 0), np.float32), made)
+        return made.transpose(2, 0, 1).astype(np.int64)
+
+    return run
 
 
 def cpu_seconds() -> float:

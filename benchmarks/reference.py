@@ -3,7 +3,9 @@
 - qonnx: its executor on the same QONNX file
 - onnxruntime float32: the network of the same spec, not quantized, exported by torch
 - onnxruntime int8: that file through onnxruntime's own static quantization (QDQ, weights a channel); other integers
+- LiteRT int8: the network of the same spec in int8a, by LiteRT's fast kernels, and the reference on that network
 - HLS C++: the project's csim program, on a small frame, scaled by pixels
+- hls4ml predict: the network through hls4ml's own kernels, as its compiled predict runs it, on the same small frame
 
 and the reference's peak memory on a 1920x1080 image. python -m benchmarks.reference --json runs/bench.json
 """
@@ -26,15 +28,32 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.engines import FLOAT, FRAME, INT8, LARGE, PROJECT, QONNX, as_float
+from benchmarks.engines import (
+    AFFINE,
+    FLOAT,
+    FRAME,
+    INT8,
+    LARGE,
+    LITERT,
+    PROJECT,
+    QONNX,
+    STOCK,
+    TOP,
+    as_float,
+    predictor,
+)
+from benchmarks.stock import write_stock
 from hwsr.export.qonnx import execute, export_qonnx
 from hwsr.files import write_json
 from hwsr.hls.csim import build as build_project
 from hwsr.hls.project import write_project
+from hwsr.ir.graph import IntGraph
 from hwsr.ir.read import read_qonnx
 from hwsr.quant import build, calibrate
 from hwsr.reference.run import run
 from hwsr.spec import parse_spec
+from hwsr.zoo.network import Network
+from tests.litert_network import Converter
 
 WIDTHS = (16, 32, 64)
 THREADS = (1, 2)
@@ -56,9 +75,8 @@ def make_models(n: int, folder: Path) -> None:
     """The files of the network with n features for every engine; the reference must equal qonnx's executor."""
     image = np.random.default_rng(0).integers(0, 256, (3, *FRAME)).astype(np.uint8)
     text = f"bl x2 n{n} g0 b3 noca anchor direct"
-    network = build(parse_spec(f"{text} int8"))
-    calibrate(network, [torch.from_numpy(as_float(image[:, :64, :64]))])
-    export_qonnx(network.eval(), folder / QONNX, FRAME)
+    network = calibrated(f"{text} int8", image)
+    export_qonnx(network, folder / QONNX, FRAME)
     graph = read_qonnx(folder / QONNX)
     if not np.array_equal(run(graph, image), execute(folder / QONNX, image)):
         raise SystemExit(f"n = {n}: the reference and qonnx's executor differ")
@@ -71,6 +89,31 @@ def make_models(n: int, folder: Path) -> None:
         small = read_qonnx(Path(scratch) / QONNX)
     tiles = image[None, :, : SMALL[0], : SMALL[1]]
     build_project(write_project(small, folder / PROJECT, tiles, lambda tile: run(small, tile)))
+    _build_stock(small, folder / STOCK, tiles[0])
+    export_qonnx(calibrated(f"{text} int8a", image), folder / AFFINE, FRAME)
+    _write_tflite(folder / AFFINE, folder / LITERT)
+
+
+def calibrated(text: str, image: np.ndarray) -> Network:
+    """A network of random weights that has seen a part of the image."""
+    network = build(parse_spec(text))
+    calibrate(network, [torch.from_numpy(as_float(image[:, :64, :64]))])
+    return network.eval()
+
+
+def _build_stock(graph: IntGraph, folder: Path, tile: np.ndarray) -> None:
+    """Write and compile hls4ml's project of a network; its predict must equal the reference."""
+    write_stock(graph, folder, TOP, graph.scale**2)
+    subprocess.run(["bash", "build_lib.sh"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    if not np.array_equal(predictor(folder, graph.scale)(tile), run(graph, tile)):
+        raise SystemExit(f"{folder}: the reference and hls4ml's predict differ")
+
+
+def _write_tflite(path: Path, target: Path) -> None:
+    converter = Converter(path, FRAME)
+    assert converter.image
+    output = converter.made[converter.graph.output[0].name]
+    target.write_bytes(converter.model.file([converter.image], output))
 
 
 def _export_float(text: str, path: Path) -> None:

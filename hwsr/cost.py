@@ -5,7 +5,7 @@ its significands alone. What shifts, rounds and adds exponents is left out, in t
 """
 
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from rich.table import Table
 
 from hwsr.adders.cost import NetworkCost, network_cost
-from hwsr.adders.layers import Layer
+from hwsr.adders.count import Progress
 from hwsr.bits import ALL_8
 from hwsr.data.datasets import validation_images
 from hwsr.engine import Engine
@@ -32,9 +32,6 @@ from hwsr.zoo.network import Network
 FLOAT_BITS, SIGNIFICAND = 32, 24
 # The widest network that is looked for.
 WIDEST = 256
-
-Progress = Callable[[Sequence[Layer]], Iterable[Layer]]
-
 
 @dataclass(frozen=True)
 class Costed:
