@@ -65,7 +65,7 @@ def test_a_deadlock_ends_with_code_1_and_names_the_streams(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, model: Path, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(
-        fifo, "depths", lambda graph: {(n.name, i): 2 for n in graph.nodes for i in range(len(n.inputs))}
+        fifo, "depths", lambda graph, adders=None: {(n.name, i): 2 for n in graph.nodes for i in range(len(n.inputs))}
     )
     assert hwsr(monkeypatch, "simulate", model, "--json", tmp_path / "flow.json") == 1
     shown = capsys.readouterr().out
