@@ -8,7 +8,8 @@ from hwsr.estimate.resources import Resources
 from hwsr.estimate.structure import Priced
 from hwsr.ir.adder_graph import AdderGraph
 
-# LUTs after synthesis of what is counted: the high end is above all that Yosys made, the low end is chosen.
+# LUTs after synthesis of what is counted: the high end is above what Yosys made of any graph that had a register after
+# every one to three adders, the low end is chosen.
 RANGE = (0.6, 1.2)
 
 
