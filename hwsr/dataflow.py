@@ -88,7 +88,15 @@ def dataflow(
     run = simulate(pipeline, found or declared, frames)
     readers = {stream: stage.name for stage in stages for stream in stage.inputs}
     fifos = tuple(
-        Fifo(stream, stage.name, readers[stream], bits[stream], depth, found and found[stream], run.peaks[stream])
+        Fifo(
+            stream,
+            stage.name,
+            readers[stream],
+            bits[stream],
+            depth,
+            found[stream] if found else None,
+            run.peaks[stream],
+        )
         for stage in stages
         for stream, depth in stage.streams.items()
         if stream in declared

@@ -12,8 +12,9 @@ from rich.table import Table
 from hwsr.data.colour import as_channels
 from hwsr.data.images import read_image
 from hwsr.engines import model_graph, project_of
-from hwsr.hls import dataflow
 from hwsr.hls.csim import CsimReport, compare, upscale
+from hwsr.hls.dataflow import Verdict
+from hwsr.hls.dataflow import verify as verify_dataflow
 from hwsr.hls.project import Project
 from hwsr.ir.graph import IntGraph
 from hwsr.ir.tiling import default_tiling, tiles
@@ -38,7 +39,7 @@ class Verification:
     project: str
     frames: CsimReport
     images: tuple[ImageReport, ...]
-    dataflow: tuple[dataflow.Verdict, ...]
+    dataflow: tuple[Verdict, ...]
 
     @property
     def mismatches(self) -> int:
@@ -65,7 +66,7 @@ def verify(folder: Path, model: Path, images: Sequence[Path], bounded: bool = Fa
     project, graph = project_of(folder, model, model_graph(model))
     frames = compare(project, lambda tile: run_all(graph, tile))
     compared = tuple(_compare_image(project, graph, path) for path in images)
-    verdicts = dataflow.verify(project, lambda tile: run_all(graph, tile)) if bounded else ()
+    verdicts = verify_dataflow(project, lambda tile: run_all(graph, tile)) if bounded else ()
     return Verification(str(folder), frames, compared, verdicts)
 
 
