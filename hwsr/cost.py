@@ -33,6 +33,7 @@ FLOAT_BITS, SIGNIFICAND = 32, 24
 # The widest network that is looked for.
 WIDEST = 256
 
+
 @dataclass(frozen=True)
 class Costed:
     """One network: its name, what its precision is, its cost, and its mean Y-PSNR in dB and Y-SSIM."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from hwsr.ir.stages import Reuse
 
 PlanOption = Annotated[Path | None, typer.Option(help="plan file, which decides all that hardware is built by")]
-DeviceOption = Annotated[str | None, typer.Option(help="board or part [kv260]")]
+DeviceOption = Annotated[str | None, typer.Option(help="board or part [kv260; for Vivado HLS projects zcu104]")]
 ClockOption = Annotated[float | None, typer.Option(help="clock in MHz [200]")]
 ReuseOption = Annotated[int | None, typer.Option(help="clocks an input pixel may take [scale^2]")]
 BackendOption = Annotated[Backend | None, typer.Option(help="whose HLS compiler [Vitis]")]
@@ -42,7 +42,8 @@ BackendOption = Annotated[Backend | None, typer.Option(help="whose HLS compiler 
 class Asked:
     """What hardware is built by: options, or a plan in the place of all of them.
 
-    graph: on the frame that the hardware works on; image: (H, W) of what is upscaled.
+    graph: on the frame that the hardware works on; image: (H, W) of what is upscaled; adders: which convolutions become
+    adder graphs where nothing else is said: a plan has priced none.
     """
 
     graph: IntGraph
@@ -51,6 +52,7 @@ class Asked:
     device: Device
     clock_mhz: float
     backend: Backend
+    adders: Which
 
 
 def asked_of(
@@ -73,28 +75,32 @@ def asked_of(
         image = parse_size(frame) if frame else graph.frame
         reuse = graph.scale**2 if reuse_factor is None else reuse_factor
         part, mhz = find_device(device or "kv260"), check_clock(200.0 if clock is None else clock)
-        return Asked(on_frame(graph, image), image, reuse, part, mhz, backend or Backend.VITIS)
+        return Asked(on_frame(graph, image), image, reuse, part, mhz, backend or Backend.VITIS, Which.TERNARY)
     given = {"device": device, "clock": clock, "reuse-factor": reuse_factor, "backend": backend, "frame": frame}
     for name, value in given.items():
         if value is not None:
             raise HwsrError(f"--{name} beside --plan, which decides it; leave one of them out")
     found, built = read_plan(plan, graph)
     part = find_device(found.device)
-    return Asked(built, found.image, found.foldings, part, found.clock_mhz, Backend(found.backend))
+    return Asked(built, found.image, found.foldings, part, found.clock_mhz, Backend(found.backend), Which.NONE)
 
 
-AddersOption = Annotated[Which, typer.Option(help="convolutions of one clock a pixel that become adder graphs")]
+AddersOption = Annotated[
+    Which | None,
+    typer.Option(help="convolutions of one clock a pixel that become adder graphs [ternary; none with a plan]"),
+]
 SecondsOption = Annotated[
     float | None, typer.Option(min=0.1, help="bound of the search for shared sums, for each convolution [none]")
 ]
 
 
-def solve_adders(graph: IntGraph, reuse: Reuse, which: Which, seconds: float | None) -> dict[str, Solved]:
+def solve_adders(asked: Asked, which: Which | None, seconds: float | None) -> dict[str, Solved]:
     """The adder graphs of a network, with their progress shown; what was found is printed."""
     from hwsr.adders.stages import chosen, describe, solve
 
     progress = partial(track, description="sharing sums", console=console, transient=True)
-    solved = solve(graph, chosen(graph, reuse, which), seconds, progress)
+    wanted = chosen(asked.graph, asked.reuse, asked.adders if which is None else which)
+    solved = solve(asked.graph, wanted, seconds, progress)
     for line in describe(solved):
         console.print(line)
     return solved
@@ -116,7 +122,7 @@ def hls(
     image: Annotated[
         Path | None, typer.Option(help="image whose tiles test the hardware [embedded photographs]")
     ] = None,
-    adders: AddersOption = Which.TERNARY,
+    adders: AddersOption = None,
     adder_seconds: SecondsOption = None,
     json: JsonOption = None,
 ) -> None:
@@ -128,14 +134,14 @@ def hls(
     from hwsr.tiles import test_tiles
 
     asked = asked_of(model, plan, device, clock, reuse_factor, backend)
-    graph = asked.graph
     if frame:
-        graph = on_frame(graph, parse_size(frame))
-        if graph.frame != parse_size(frame):
+        asked = replace(asked, graph=on_frame(asked.graph, parse_size(frame)))
+        if asked.graph.frame != parse_size(frame):
             raise HwsrError(
                 f"--frame {frame}: a mean over its frame fixes this network's; export it with --frame {frame}"
             )
-    solved = solve_adders(graph, asked.reuse, adders, adder_seconds)
+    graph = asked.graph
+    solved = solve_adders(asked, adders, adder_seconds)
     with console.status("writing the HLS project"):
         project = write_project(
             graph,
@@ -143,7 +149,7 @@ def hls(
             test_tiles(graph, image),
             lambda tile: run(graph, tile),
             asked.backend,
-            part or asked.device.hls_part,
+            part or (asked.device.hls_part if plan or device else None),
             1000 / asked.clock_mhz,
             asked.reuse,
             graphs(solved),
@@ -226,7 +232,7 @@ def estimate(
     frame: Annotated[str | None, typer.Option(help="input frame, width x height [the model's own]")] = None,
     reuse_factor: ReuseOption = None,
     backend: BackendOption = None,
-    adders: AddersOption = Which.TERNARY,
+    adders: AddersOption = None,
     adder_seconds: SecondsOption = None,
     json: JsonOption = None,
 ) -> None:
@@ -238,7 +244,7 @@ def estimate(
 
     asked = asked_of(model, plan, device, clock, reuse_factor, backend, frame)
     # As `hls` writes them, so that the estimate is of the project.
-    solved = solve_adders(asked.graph, asked.reuse, adders, adder_seconds)
+    solved = solve_adders(asked, adders, adder_seconds)
     stages = lower(asked.graph, asked.reuse, graphs(solved))
     design = estimate_design(asked.graph, stages, asked.device, asked.clock_mhz, asked.image, asked.backend.law)
     console.print(render(design))

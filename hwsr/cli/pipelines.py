@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from hwsr.adders.which import Which
 from hwsr.cli.app import MISMATCH, JsonOption, ModelFolder, app, console, write_figures
 from hwsr.cli.hardware import (
     AddersOption,
@@ -36,7 +35,7 @@ def simulate(
     frame: Annotated[str | None, typer.Option(help="input frame, width x height [the model's own]")] = None,
     reuse_factor: ReuseOption = None,
     backend: BackendOption = None,
-    adders: AddersOption = Which.TERNARY,
+    adders: AddersOption = None,
     adder_seconds: SecondsOption = None,
     depths: Annotated[
         Depths, typer.Option(help="FIFOs as the project declares them, or the smallest that keep the rate")
@@ -54,7 +53,7 @@ def simulate(
     if plan is None:
         check_frame(asked.graph, asked.image)
     # As `hls` writes them, so that the simulation is of the project.
-    stages = lower(asked.graph, asked.reuse, graphs(solve_adders(asked.graph, asked.reuse, adders, adder_seconds)))
+    stages = lower(asked.graph, asked.reuse, graphs(solve_adders(asked, adders, adder_seconds)))
     timing = Timing(fabric_of(asked.device.full_part), asked.backend.law, 1000 / asked.clock_mhz)
     with console.status("simulating"):
         flow = dataflow(asked.graph, stages, timing, depths is Depths.SMALLEST, loss / 100)
