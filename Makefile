@@ -13,7 +13,8 @@ NET := $(if $(SPEC),$(SPEC),$(TERNARY_SPEC))
 STEPS ?= 2000
 FRAME ?= 48x48
 BACKEND ?= Vitis
-DEVICE ?= kv260
+# Vivado HLS came before KV260's part.
+DEVICE ?= $(if $(filter Vivado,$(BACKEND)),zcu104,kv260)
 CLOCK ?= 200
 # Clocks that an input pixel may take; empty: scale^2.
 REUSE ?=
