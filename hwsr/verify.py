@@ -43,8 +43,8 @@ class Verification:
 
     @property
     def mismatches(self) -> int:
-        parts = (*self.images, *self.dataflow)
-        return self.frames.mismatches + sum(part.mismatches for part in parts)
+        later = (part.mismatches for parts in (self.images, self.dataflow) for part in parts)
+        return self.frames.mismatches + sum(later)
 
     @property
     def pixels(self) -> int:
