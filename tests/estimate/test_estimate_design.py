@@ -281,7 +281,8 @@ def test_folding_is_that_of_the_projects_manifest(
     assert list(found) == [layer.name for layer in written]
     for layer in written:
         same = found[layer.name]
-        assert (same.pe, same.simd, same.reuse_factor) == (layer.pe, layer.simd, layer.reuse_factor)
+        lanes = (layer.folding.pe, layer.folding.simd) if layer.folding else (None, None)
+        assert (same.pe, same.simd, same.reuse_factor) == (*lanes, layer.reuse_factor)
         height, width, _ = layer.shape
         if layer.kind == "conv":
             assert same.turns // (height * width) == layer.reuse_factor

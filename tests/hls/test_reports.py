@@ -181,7 +181,7 @@ def test_the_command_shows_and_writes_them(made, tmp_path, monkeypatch, capsys) 
 def test_a_project_of_another_release_is_not_compared(made, tmp_path) -> None:
     project = synthesize(made[1], tmp_path / "net")
     manifest = project.folder / "hwsr.json"
-    manifest.write_text(manifest.read_text().replace('"reuse_factor": 6', '"reuse_factor": 5', 1))
+    manifest.write_text(manifest.read_text().replace('"kind": "conv"', '"kind": "convolution"', 1))
     with pytest.raises(HwsrError, match=r"another release"):
         synthesized(project.folder, made[0])
     assert synthesized(project.folder, None).estimates == {}
