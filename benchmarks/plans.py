@@ -72,7 +72,9 @@ def simulate(planned: Planned, frame: tuple[int, int]) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         options = (target.device.hls_part, 1000 / target.clock_mhz, planned.foldings)
         tiles = test_tiles(graph, None)[:2]
-        project = write_project(graph, Path(scratch) / "p", tiles, lambda tile: run(graph, tile), "Vitis", *options, adders={})
+        project = write_project(
+            graph, Path(scratch) / "p", tiles, lambda tile: run(graph, tile), "Vitis", *options, adders={}
+        )
         return compare(project, lambda tile: run_all(graph, tile)).mismatches
 
 
