@@ -140,8 +140,11 @@ def tradeoff(points: Sequence[Plotted], title: str, costs: Axis = AXES, styles: 
                 )
         axes.set_xscale("log")
         axes.margins(0.09, 0.07)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        plain = FuncFormatter(lambda value, _: f"{value:,.4g}")
+        axes.xaxis.set_major_formatter(plain)
+        low, high = axes.get_xlim()
+        # Within a decade there may be no power of ten to name.
+        axes.xaxis.set_minor_formatter(NullFormatter() if high >= 10 * low else plain)
         axes.set_xlabel(name, fontsize=12)
         axes.grid(color="#dddddd", linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)

@@ -67,6 +67,16 @@ def test_files(tmp_path: Path, suffix: str, start: bytes) -> None:
         save(figure, tmp_path / "out.jpg")
 
 
+def test_costs_are_named_where_networks_cost_about_the_same() -> None:
+    points = [Point("one", OURS, 20e3, 4.4e9, 36.0), Point("other", OURS, 21e3, 5e9, 37.0)]
+    figure = tradeoff(points, "x2")
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        low, high = axes.get_xlim()
+        ticks = [tick.get_position()[0] for tick in axes.get_xticklabels(which="both") if tick.get_text()]
+        assert [at for at in ticks if low <= at <= high]
+
+
 def test_our_networks_are_read(figures: Path) -> None:
     (point,) = own_points(figures, 2, "Set5")
     assert point == Point("bl n16 g2 b5 int8", OURS, 15_000, 3_800_000_000, 36.4)
