@@ -103,7 +103,10 @@ def _sealed(card: Card) -> Card:
 
 def _card(text: str) -> Card:
     """The card of a file. Raises ValueError; files from before cards had a digest are read without."""
-    card = Card.model_validate_json(text)
+    try:
+        card = Card.model_validate_json(text)
+    except HwsrError as error:  # of a recipe that makes none, which knows of no file
+        raise ValueError(str(error)) from error
     if card.card_sha256 and not holds(text.encode(), card.card_sha256):
         raise ValueError("the card does not match its digest")
     return card

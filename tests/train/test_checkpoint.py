@@ -91,6 +91,16 @@ def test_any_flipped_bit_is_refused(tmp_path_factory: pytest.TempPathFactory, da
     assert "\n" not in str(error.value) and "damaged.safetensors" in str(error.value)
 
 
+def test_a_card_of_a_recipe_that_is_none_is_refused_with_the_files_name(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    save_tensors(path, TENSORS, CARD)
+    card = load_tensors(path)[1].model_dump(mode="json")
+    card["recipe"]["stages"][0]["steps"] = 0
+    save_file(TENSORS, path, metadata={"card": json.dumps(card)})
+    with pytest.raises(HwsrError, match=r"w\.safetensors: damaged.*0 steps"):
+        load_tensors(path)
+
+
 def test_a_changed_card_is_refused_and_an_older_file_without_its_digest_is_not(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     save_tensors(path, TENSORS, CARD)
