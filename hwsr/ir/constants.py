@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from hwsr.errors import HwsrError
@@ -19,6 +20,22 @@ class QuantizedConstant:
     values: IntArray
     frac: IntArray
     bits: int
+
+
+def array_of(tensor: onnx.TensorProto) -> NDArray:
+    """A constant's values as the file holds them. Raises HwsrError for damaged, NaN and infinite ones.
+
+    Data in other files is refused: a model file must not name paths.
+    """
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        raise HwsrError(f"'{tensor.name}' keeps its data in another file; save the model as one file")
+    try:
+        values = onnx.numpy_helper.to_array(tensor)
+    except (ValueError, TypeError, KeyError) as error:
+        raise HwsrError(f"'{tensor.name}' holds damaged data; export the model again") from error
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise HwsrError(f"'{tensor.name}' holds NaN or infinite values; train again from the last good checkpoint")
+    return values
 
 
 def power_of_two(node: str, scale: NDArray[np.floating]) -> IntArray:

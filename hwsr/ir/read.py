@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from hwsr.errors import HwsrError
 from hwsr.ir.check import MAX_BITS, infer, make_graph
-from hwsr.ir.constants import QuantizedConstant, channel_constant, dyadic_constant, power_of_two, quantize_constant
+from hwsr.ir.constants import (
+    QuantizedConstant,
+    array_of,
+    channel_constant,
+    dyadic_constant,
+    power_of_two,
+    quantize_constant,
+)
 from hwsr.ir.graph import (
     Add,
     ChannelMul,
@@ -85,7 +92,7 @@ class Reader:
 
     def __init__(self, graph: onnx.GraphProto) -> None:
         self.graph = graph
-        self.constants = {item.name: _array(item) for item in graph.initializer}
+        self.constants = {item.name: array_of(item) for item in graph.initializer}
         self.quantized: dict[str, QuantizedConstant] = {}
         self.pending: dict[str, tuple[str, str]] = {}  # nonlinearities wait for the Quant that follows them
         self.shuffling: dict[str, tuple[str, int, bool]] = {}  # source, groups, transposed: until shaped back
@@ -121,7 +128,7 @@ class Reader:
         attributes = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
         match node.op_type:
             case "Constant":
-                self.constants[node.output[0]] = _array(attributes["value"])
+                self.constants[node.output[0]] = array_of(attributes["value"])
             case "Identity":
                 self._identity(node)
             case "Quant":
@@ -389,16 +396,3 @@ def _table(name: str, function: str, source: str, of: QType, to: QType) -> Table
     x = np.ldexp(np.arange(of.lo, of.hi + 1, dtype=np.float64), -of.frac)
     y = np.rint(np.ldexp(FUNCTIONS[function](x), to.frac))
     return Table(name, (source,), np.clip(y, to.lo, to.hi).astype(np.int64), to)
-
-
-def _array(tensor: onnx.TensorProto) -> NDArray:
-    """A constant's values. Data in other files is refused: a model file must not name paths."""
-    if tensor.data_location == onnx.TensorProto.EXTERNAL:
-        raise HwsrError(f"'{tensor.name}' keeps its data in another file; save the model as one file")
-    try:
-        values = onnx.numpy_helper.to_array(tensor)
-    except (ValueError, TypeError, KeyError) as error:
-        raise HwsrError(f"'{tensor.name}' holds damaged data; export the model again") from error
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise HwsrError(f"'{tensor.name}' holds NaN or infinite values; train again from the last good checkpoint")
-    return values

@@ -77,7 +77,7 @@ def plan_file(planned: Planned) -> Plan:
             groups=folding.groups,
             outputs=folding.outputs,
             simd=folding.simd,
-            multiplier=folding.multiplier.name.lower(),  # type: ignore[arg-type]
+            multiplier=folding.multiplier.name.lower(),  # type: ignore[arg-type]  # one of the literals
             reuse_factor=folding.reuse(loops(planned.graph, nodes[name])),
         )
         for name, folding in planned.foldings.items()
