@@ -106,10 +106,10 @@ def own_points(path: Path, scale: int, benchmark: str) -> list[Point]:
         raise HwsrError(f"{path}: no such file; write it with 'hwsr eval MODEL --data SET --json {path}'") from error
     except ValidationError as error:
         raise HwsrError(f"{path}: holds no networks' figures; write it with 'hwsr eval MODEL --json FILE'") from error
+    those = [each for each in networks if parse_spec(each.spec).scale == scale and benchmark in each.scores]
     points = [
-        Point(_label(network.spec), OURS, network.params, network.mult_adds, network.scores[benchmark].psnr)
-        for network in networks
-        if parse_spec(network.spec).scale == scale and benchmark in network.scores
+        Point(label, OURS, network.params, network.mult_adds, network.scores[benchmark].psnr)
+        for label, network in zip(_labels([each.spec for each in those]), those, strict=True)
     ]
     if not points:
         found = sorted({f"x{parse_spec(network.spec).scale} {name}" for network in networks for name in network.scores})
@@ -117,9 +117,12 @@ def own_points(path: Path, scale: int, benchmark: str) -> list[Point]:
     return points
 
 
-def _label(spec: str) -> str:
-    """A spec without its scale, which the chart's title says."""
-    return " ".join(word for word in str(parse_spec(spec)).split() if word not in ("x2", "x3", "x4"))
+def _labels(specs: Sequence[str]) -> list[str]:
+    """Specs without their scale, which the chart's title says, and without the options that several all have."""
+    options = [str(parse_spec(spec)).split() for spec in specs]
+    shared = set.intersection(*map(set, options)) if len(options) > 1 else set()
+    left_out = shared.union(("x2", "x3", "x4"))
+    return [" ".join([name, *(word for word in rest if word not in left_out)]) for name, *rest in options]
 
 
 def tradeoff(points: Sequence[Plotted], title: str, costs: Axis = AXES, styles: Styles = STYLES) -> Figure:

@@ -77,6 +77,14 @@ def test_costs_are_named_where_networks_cost_about_the_same() -> None:
         assert [at for at in ticks if low <= at <= high]
 
 
+def test_names_of_many_networks_leave_out_what_all_have(figures: Path) -> None:
+    scores = json.loads(figures.read_text())["networks"][0]
+    specs = ["bl x2 n16 g0 b4 noca direct", "blm1[rg] x2 n40 g0 b4 noca direct", "bls2[rg] x2 n40 g0 b4 direct"]
+    figures.write_text(json.dumps({"networks": [scores | {"spec": spec} for spec in specs]}))
+    labels = [point.label for point in own_points(figures, 2, "Set5")]
+    assert labels == ["bl n16 noca", "blm1[rg] n40 noca", "bls2[rg] n40"]
+
+
 def test_our_networks_are_read(figures: Path) -> None:
     (point,) = own_points(figures, 2, "Set5")
     assert point == Point("bl n16 g2 b5 int8", OURS, 15_000, 3_800_000_000, 36.4)
