@@ -22,6 +22,8 @@ _SYNTHESIS = (
     "read_verilog layer.v; synth_xilinx -family {family} -flatten -nosrl -nodsp -noiopad -noclkbuf -top layer; "
     "tee -q -o cells.json stat -json"
 )
+# An AMD part has no inverter: a LUT is one, as before the carry chain of a number taken from another's zeros.
+_KINDS = ("LUT", "INV", "FD", "CARRY")
 _SIMULATION = "read_verilog layer.v; hierarchy -top layer; proc; flatten; opt_clean; write_cxxrtl layer.cc"
 _MAIN = """
 #include "layer.cc"
@@ -52,7 +54,7 @@ int main() {
 
 @dataclass(frozen=True)
 class Cells:
-    """What synthesis made: LUTs of any size, flip-flops, carry chains (of 4 bits each)."""
+    """What synthesis made: LUTs of any size, inverters among them, flip-flops, carry chains (of 4 bits each)."""
 
     lut: int
     ff: int
@@ -69,8 +71,8 @@ def synthesize(graph: AdderGraph, levels: int, family: str) -> Cells:
         _yosys(_SYNTHESIS.format(family=family), folder)
         took = time.perf_counter() - start
         counts = json.loads((folder / "cells.json").read_text())["design"]["num_cells_by_type"]
-    kinds = {name: sum(n for cell, n in counts.items() if cell.startswith(name)) for name in ("LUT", "FD", "CARRY")}
-    return Cells(kinds["LUT"], kinds["FD"], kinds["CARRY"], took)
+    kinds = {name: sum(n for cell, n in counts.items() if cell.startswith(name)) for name in _KINDS}
+    return Cells(kinds["LUT"] + kinds["INV"], kinds["FD"], kinds["CARRY"], took)
 
 
 def simulate(graph: AdderGraph, levels: int, x: IntArray) -> IntArray:
