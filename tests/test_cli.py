@@ -140,6 +140,17 @@ def test_words_that_are_refused(
     refused(capsys, monkeypatch, words, says)
 
 
+def test_an_error_of_hwsr_that_speaks_of_memory_is_still_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("memory")
+
+    monkeypatch.setattr("hwsr.spec.parse_spec", broken)
+    assert hwsr(monkeypatch, "count", "bl x2") == 70
+    assert "KeyError: 'memory'" in capsys.readouterr().err
+
+
 def test_three_engines_upscale_to_the_same_bits(
     monkeypatch: pytest.MonkeyPatch, model: Path, project: Path, photo: Path, tmp_path: Path
 ) -> None:

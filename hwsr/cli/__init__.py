@@ -50,10 +50,16 @@ def _run() -> int:
         print(str(stop) or "interrupted", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
-        if isinstance(error, MemoryError) or "memory" in str(error):  # torch raises a RuntimeError
+        if isinstance(error, MemoryError) or _is_torch_out_of_memory(error):
             return _refuse("not enough memory for this; take a smaller network, frame or batch")
         traceback.print_exc()
         return INTERNAL
+
+
+def _is_torch_out_of_memory(error: Exception) -> bool:
+    """Whether torch found no memory: a RuntimeError like any other, of "out of" or "can't allocate memory"."""
+    short = any(words in str(error) for words in ("out of memory", "allocate memory"))
+    return short and isinstance(error, RuntimeError)
 
 
 def _refuse(message: str, code: int = BAD_INPUT) -> int:
