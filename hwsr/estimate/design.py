@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from hwsr.errors import HwsrError
 from hwsr.estimate.devices import Device
@@ -20,7 +21,8 @@ class Estimate:
 
     image: (H, W) in input pixels of what is upscaled; frame: (H, W) that the hardware works on, a tile of it where
     tiles > 1; layers: its stages in order. Stages work at the same time, so the slowest sets the pace.
-    passes: times of the slowest stage from one frame to the next, more than 1 where frames have to wait.
+    passes: times of the slowest stage from one frame to the next, more than 1 where frames have to wait; simulated:
+    clocks from one frame to the next as the pipeline was simulated, None where it was not: then they are estimated.
     """
 
     device: Device
@@ -31,15 +33,21 @@ class Estimate:
     tiles: int
     passes: int
     layers: tuple[Layer, ...]
+    simulated: float | None = None
 
     @property
     def bottleneck(self) -> Layer:
         return max(self.layers, key=lambda layer: layer.cycles)
 
     @property
+    def interval(self) -> float:
+        """Clocks from one frame to the next when they follow each other without a pause."""
+        return self.passes * self.bottleneck.cycles if self.simulated is None else self.simulated
+
+    @property
     def cycles_per_image(self) -> int:
         """Cycles from one image to the next when they follow each other without a pause."""
-        return self.tiles * self.passes * self.bottleneck.cycles
+        return ceil(self.tiles * self.interval)
 
     @property
     def fps(self) -> float:
@@ -92,6 +100,7 @@ def estimate(
     clock_mhz: float | None = None,
     image: tuple[int, int] | None = None,
     backend: Backend = "vitis",
+    interval: float | None = None,
 ) -> Estimate:
     """Estimate a network in hardware.
 
@@ -107,9 +116,9 @@ def estimate(
     if min(image) < 1:
         raise HwsrError(f"an image of {image[1]}x{image[0]} pixels: give a width and a height of at least 1")
     layers = estimate_layers(graph, stages, timing_on(device, clock_mhz, backend))
-    return Estimate(
-        device, clock_mhz, backend, image, graph.frame, count_tiles(graph, image), count_passes(graph), layers
-    )
+    passes = count_passes(graph) if interval is None else 1
+    tiles = count_tiles(graph, image)
+    return Estimate(device, clock_mhz, backend, image, graph.frame, tiles, passes, layers, interval)
 
 
 def timing_on(device: Device, clock_mhz: float, backend: Backend) -> Timing:

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from hwsr.errors import HwsrError, InternalError
 from hwsr.hls import BACKENDS
 from hwsr.hls.data import hard_frames, write_frames
-from hwsr.hls.fifo import IN_FLIGHT
+from hwsr.hls.fifo import IN_FLIGHT, with_depths
 from hwsr.hls.lint import lint
 from hwsr.hls.lower import lower
 from hwsr.hls.model import write_firmware
@@ -132,6 +132,7 @@ def write_project(
     clock_ns: float = 5.0,
     reuse_factor: Reuse | None = None,
     adders: Mapping[str, AdderGraph] | None = None,
+    depths: Mapping[str, int] | None = None,
 ) -> Project:
     """Write the project of `graph` to `out`, replacing what an earlier call wrote there.
 
@@ -140,6 +141,7 @@ def write_project(
     part: DEFAULT_PARTS has the default.
     reuse_factor: see `lower`; the default is scale^2, the clocks that an input pixel's output pixels take to leave.
     adders: see `lower`; by default those of the ternary convolutions that take one clock a pixel, found here.
+    depths: see `with_depths`; by default those of `lower`.
     Raises HwsrError for a node or type that has no hardware, and when `out` cannot be written or holds other files;
     InternalError where the C++ holds what HLS would refuse or punish.
     """
@@ -149,6 +151,7 @@ def write_project(
     part = part or DEFAULT_PARTS[backend]
     reuse = graph.scale**2 if reuse_factor is None else reuse_factor
     stages = lower(graph, reuse, _ternary(graph, reuse) if adders is None else adders)
+    stages = stages if depths is None else with_depths(stages, depths)
     frames = np.concatenate([tiles.astype(np.int64), hard_frames(graph.input, graph.frame)])
     manifest = _manifest(graph, stages, _top_name(out), backend, part, clock_ns, len(frames))
     with _replacing(out) as folder:

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from hwsr.estimate.adders import luts
 from hwsr.estimate.design import count_tiles
 from hwsr.estimate.devices import devices
 from hwsr.hls.convolution import weight_bits
 from hwsr.ir.check import make_graph
 from hwsr.ir.graph import Conv, IntGraph
 from hwsr.ir.stages import Multiplier, is_ternary
-from hwsr.plan.design import Planned, Target, plan
+from hwsr.plan.adders import expected
+from hwsr.plan.design import Planned, Target, outline
 from hwsr.plan.options import KINDS
 from hwsr.plan.search import cheapest, fastest, shares
 
@@ -35,8 +37,15 @@ class Fact:
 
 
 def explain(graph: IntGraph, planned: Planned) -> tuple[Fact, ...]:
-    """graph: the network, on its own frame. Takes as long as a handful of plans."""
-    facts = [_pace(planned), _scarcest(planned), *_next_rate(planned), *_units(planned), *_tiles(planned)]
+    """graph: the network, on its own frame. What is planned anew for it keeps this plan's FIFOs and adder graphs."""
+    facts = [
+        _pace(planned),
+        _scarcest(planned),
+        *_next_rate(planned),
+        *_units(planned),
+        *_sums(planned),
+        *_tiles(planned),
+    ]
     if planned.too_slow:
         facts.append(_clock_that_is_fast_enough(planned))
     facts += _relieved(graph, planned)
@@ -144,6 +153,27 @@ def _units(planned: Planned) -> Iterator[Fact]:
         yield Fact("unit", text, {"stage": name, "multipliers": count, "change": change})
 
 
+def _sums(planned: Planned) -> Iterator[Fact]:
+    """The adder graphs, and what a bound in time has cost."""
+    found = {name: planned.sharing.solved[name] for name in planned.adders if name in planned.sharing.solved}
+    if not found:
+        return
+    adders, unshared = (sum(each.as_json()[key] for each in found.values()) for key in ("adders", "unshared"))
+    text = f"{len(found)} convolutions are adder graphs of {adders:,} adders, {unshared:,} without sharing"
+    figures: dict[str, Any] = {"stages": list(found), "adders": adders, "unshared": unshared}
+    cut = [name for name, each in found.items() if not each.complete]
+    if cut:
+        hoped = expected(planned.graph)
+        taken = sum(luts(found[name].graph) for name in cut)
+        least = sum(round(luts(hoped[name].graph) * hoped[name].share) for name in cut)
+        text += (
+            f"; in {planned.sharing.seconds:g} s each, {len(cut)} were not all shared: {taken:,} LUTs where about "
+            f"{least:,} are expected without that bound (--adder-seconds)"
+        )
+        figures |= {"cut_short": cut, "lut": taken, "lut_expected": least}
+    yield Fact("adders", text, figures)
+
+
 def _tiles(planned: Planned) -> Iterator[Fact]:
     """What the halos of tiles cost, and would cost were the tiles of a network with a spatial sum twice as large."""
     found, graph = planned.estimate, planned.graph
@@ -189,7 +219,7 @@ def _relieved(graph: IntGraph, planned: Planned) -> Iterator[Fact]:
     clock = planned.target.clock_mhz * FASTER_CLOCK
     trials.append((f"a clock of {clock:g} MHz", graph, replace(planned.target, clock_mhz=clock)))
     for what, changed, target in trials:
-        other = plan(changed, target)
+        other = outline(changed, target, planned)
         yield Fact("relief", f"{what}: {_outcome(other)}", {"what": what} | _figures(other))
 
 
@@ -208,7 +238,7 @@ def _what_would_fit(graph: IntGraph, planned: Planned) -> Iterator[Fact]:
         if device.family != "ECP5" and device.lut > planned.target.device.lut
     ]
     for device in larger:
-        other = plan(graph, replace(planned.target, device=device))
+        other = outline(graph, replace(planned.target, device=device), planned)
         if other.met:
             text = f"the smallest listed device that holds it is {device.part} ({device.board}): {_outcome(other)}"
             yield Fact("fits", text, {"device": device.part} | _figures(other))
