@@ -50,8 +50,10 @@ HEADINGS = (
 )
 # As their authors report them, measured after place and route, of other networks: rows of the same columns.
 PUBLISHED = (
-    ("FSRCNN x4", "ZCU102", "300", "1280x720", "", "308 (3.25 ms)", "41,859", "29,920", "1,513", "193")
-    + ("", "", "", "whole", "published"),
+    (
+        *("FSRCNN x4", "ZCU102", "300", "1280x720", "", "308 (3.25 ms)", "41,859", "29,920", "1,513", "193"),
+        *("", "", "", "whole", "published"),
+    ),
     ("Vitis AI's pruned RCAN x2", "ZCU102", "", "1280x720", "", "18", "", "", "", "", "", "", "", "DPU", "published"),
 )
 

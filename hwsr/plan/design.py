@@ -1,7 +1,7 @@
 """A plan: what is asked of a network on a device, and the hardware that gives it with the least resources."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from math import floor
@@ -172,11 +172,14 @@ def _finished(planned: Planned, progress: Progress) -> Planned:
     for _ in range(ROUNDS):
         depths = found_depths(planned.graph, planned.hardware)
         again = _summed(plan_at(planned.graph, planned.target, planned.sharing, depths), progress)
-        if (again.foldings, again.adders.keys()) == (planned.foldings, planned.adders.keys()):
-            break
+        settled = (again.foldings, again.adders.keys()) == (planned.foldings, planned.adders.keys())
         planned = again
+        if settled:
+            break
+    else:
+        depths = found_depths(planned.graph, planned.hardware)
     paced = _with_depths(planned, depths)
-    return paced if paced.met else _shallower(paced)
+    return paced if paced.met else shallower(paced)
 
 
 def _summed(planned: Planned, progress: Progress) -> Planned:
@@ -191,15 +194,17 @@ def _summed(planned: Planned, progress: Progress) -> Planned:
 
 def _with_depths(planned: Planned, depths: Mapping[str, int] | None) -> Planned:
     """The same choice, at the clocks that it takes with these FIFOs."""
-    hardware, target = planned.hardware, planned.target
+    hardware = planned.hardware
+    interval = interval_at(planned.graph, hardware, depths)
+    if depths == planned.depths:
+        return replace(planned, interval=interval)
     possible = choices(planned.graph, hardware.timing, depths, planned.sharing.summed)
     selection = planned.selection.among(possible)
-    interval = interval_at(planned.graph, hardware, depths)
-    return Planned(target, planned.graph, possible, selection, planned.sharing, depths, interval)
+    return replace(planned, choices=possible, selection=selection, depths=depths, interval=interval)
 
 
-def _shallower(planned: Planned) -> Planned:
-    """FIFOs that the device has no room for, or that no rate is asked of: of the asked rate, or the lowering's."""
+def shallower(planned: Planned) -> Planned:
+    """A plan whose FIFOs the device has no room for, with those of the asked rate, or else the lowering's."""
     if planned.budget is not None:
         depths = found_depths(planned.graph, planned.hardware, planned.budget)
         slower = _with_depths(planned, depths)

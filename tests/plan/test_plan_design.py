@@ -16,7 +16,7 @@ from hwsr.ir.graph import IntGraph
 from hwsr.ir.tiling import on_frame
 from hwsr.plan import depths as depths_module
 from hwsr.plan.depths import Hardware, built, found_depths, interval_at
-from hwsr.plan.design import Target, plan
+from hwsr.plan.design import Target, plan, shallower
 from hwsr.plan.explain import describe_shortfall, explain, narrowed, shortfalls
 from hwsr.plan.search import cheapest, shares
 from tests.hls.hls_graphs import Net, attention_net, tiny_net
@@ -108,13 +108,15 @@ def test_streams_are_as_deep_as_the_foldings_need() -> None:
 
 
 def test_fifos_without_room_keep_the_asked_rate_alone() -> None:
-    graph = attention_net()
-    whole = plan(graph, Target(KV260, 200.0, (24, 32), 20_000.0))
+    whole = plan(deep_net(), Target(KV260, 200.0, (80, 640), 300.0))
     assert whole.met and whole.interval == whole.estimate.bottleneck.cycles
     scarce = replace(KV260, bram18=whole.estimate.resources.bram18 - 1)
-    slower = plan(graph, Target(scarce, 200.0, (24, 32), 20_000.0))
-    assert slower.met and slower.budget >= slower.interval > slower.estimate.bottleneck.cycles
-    assert slower.estimate.resources.bram18 < whole.estimate.resources.bram18
+    short = replace(whole, target=replace(whole.target, device=scarce))
+    slower = shallower(short)
+    assert not short.met and slower.met and slower.foldings == whole.foldings
+    assert slower.budget >= slower.interval > slower.estimate.bottleneck.cycles
+    assert slower.interval == interval_at(slower.graph, slower.hardware, slower.depths)
+    assert slower.estimate.counts.fifo_bits < whole.estimate.counts.fifo_bits
 
 
 def test_a_tall_frame_is_simulated_by_its_first_rows(monkeypatch: pytest.MonkeyPatch) -> None:
