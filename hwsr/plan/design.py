@@ -18,7 +18,7 @@ from hwsr.ir.tiling import on_frame
 from hwsr.plan.adders import Summed, expected, solved_graphs
 from hwsr.plan.depths import Hardware, found_depths, interval_at
 from hwsr.plan.options import Choices, choices
-from hwsr.plan.search import Selection, cheapest, fastest
+from hwsr.plan.search import Selection, cheapest, fastest, shares
 
 # Strips that a frame is cut into at most, where its rows are too long for the device's memories.
 MOST_STRIPS = 8
@@ -171,15 +171,22 @@ def _finished(planned: Planned, progress: Progress) -> Planned:
         return planned
     for _ in range(ROUNDS):
         depths = found_depths(planned.graph, planned.hardware)
-        again = _summed(plan_at(planned.graph, planned.target, planned.sharing, depths), progress)
-        settled = (again.foldings, again.adders.keys()) == (planned.foldings, planned.adders.keys())
-        planned = again
-        if settled:
+        again = plan_at(planned.graph, planned.target, planned.sharing, depths)
+        kept = replace(planned, choices=again.choices, selection=planned.selection.among(again.choices), depths=depths)
+        if _rank(kept) <= _rank(again):
             break
+        planned = _summed(again, progress)
     else:
-        depths = found_depths(planned.graph, planned.hardware)
-    paced = _with_depths(planned, depths)
+        kept = _with_depths(planned, found_depths(planned.graph, planned.hardware))
+    paced = replace(kept, interval=interval_at(kept.graph, kept.hardware, kept.depths))
     return paced if paced.met else shallower(paced)
+
+
+def _rank(planned: Planned) -> tuple[bool, int, Fraction, Fraction]:
+    """Less is better: what fits, then, where no rate is asked, what is faster, then what takes less."""
+    taken = shares(planned.selection.total, planned.target.device)
+    clocks = planned.selection.clocks(planned.choices) if planned.target.fps is None else 0
+    return max(taken) > 1, clocks, max(taken), sum(taken, Fraction())
 
 
 def _summed(planned: Planned, progress: Progress) -> Planned:
@@ -193,25 +200,20 @@ def _summed(planned: Planned, progress: Progress) -> Planned:
 
 
 def _with_depths(planned: Planned, depths: Mapping[str, int] | None) -> Planned:
-    """The same choice, at the clocks that it takes with these FIFOs."""
-    hardware = planned.hardware
-    interval = interval_at(planned.graph, hardware, depths)
-    if depths == planned.depths:
-        return replace(planned, interval=interval)
-    possible = choices(planned.graph, hardware.timing, depths, planned.sharing.summed)
-    selection = planned.selection.among(possible)
-    return replace(planned, choices=possible, selection=selection, depths=depths, interval=interval)
+    """The same choice, with these FIFOs."""
+    possible = choices(planned.graph, planned.hardware.timing, depths, planned.sharing.summed)
+    return replace(planned, choices=possible, selection=planned.selection.among(possible), depths=depths)
 
 
 def shallower(planned: Planned) -> Planned:
     """A plan whose FIFOs the device has no room for, with those of the asked rate, or else the lowering's."""
-    if planned.budget is not None:
-        depths = found_depths(planned.graph, planned.hardware, planned.budget)
-        slower = _with_depths(planned, depths)
+    hardware = planned.hardware
+    tried = [None] if planned.budget is None else [found_depths(planned.graph, hardware, planned.budget), None]
+    for depths in tried:
+        slower = replace(_with_depths(planned, depths), interval=interval_at(planned.graph, hardware, depths))
         if slower.met:
             return slower
-    lowered = _with_depths(planned, None)
-    return lowered if lowered.met else planned
+    return planned
 
 
 def _frames(graph: IntGraph, image: tuple[int, int]) -> Iterator[IntGraph]:
