@@ -133,7 +133,11 @@ def _next_rate(planned: Planned) -> Iterator[Fact]:
     fps = found.fps * pace / selection.clocks(planned.choices)
     share = dict(zip(KINDS, map(float, shares(selection.total, device)), strict=True))
     taken = ", ".join(f"{kind} {value:.1%}" for kind, value in share.items())
-    yield Fact("next rate", f"{fps:,.1f} images a second would take {taken}", {"fps": fps, "shares": share})
+    clocks = selection.clocks(planned.choices)
+    unfolded = [name for name, option in planned.selection.options.items() if option.clocks > clocks]
+    more = f" and {len(unfolded) - 1} more" if len(unfolded) > 1 else ""
+    text = f"{fps:,.1f} images a second, with {unfolded[0]}{more} unfolded further, would take {taken}"
+    yield Fact("next rate", text, {"fps": fps, "shares": share, "stages": unfolded})
 
 
 def _units(planned: Planned) -> Iterator[Fact]:
@@ -154,21 +158,24 @@ def _units(planned: Planned) -> Iterator[Fact]:
 
 
 def _sums(planned: Planned) -> Iterator[Fact]:
-    """The adder graphs, and what a bound in time has cost."""
-    found = {name: planned.sharing.solved[name] for name in planned.adders if name in planned.sharing.solved}
-    if not found:
+    """The adder graphs, and what a bound in time has cost, also of those that were not worth it for that."""
+    solved = planned.sharing.solved
+    if not solved:
         return
-    adders, unshared = (sum(each.as_json()[key] for each in found.values()) for key in ("adders", "unshared"))
+    found = [name for name in planned.adders if name in solved]
+    adders = sum(len(solved[name].graph.sums) for name in found)
+    unshared = sum(solved[name].unshared for name in found)
     text = f"{len(found)} convolutions are adder graphs of {adders:,} adders, {unshared:,} without sharing"
-    figures: dict[str, Any] = {"stages": list(found), "adders": adders, "unshared": unshared}
-    cut = [name for name, each in found.items() if not each.complete]
+    figures: dict[str, Any] = {"stages": found, "adders": adders, "unshared": unshared}
+    cut = [name for name, each in solved.items() if not each.complete]
     if cut:
         hoped = expected(planned.graph)
-        taken = sum(luts(found[name].graph) for name in cut)
+        taken = sum(luts(solved[name].graph) for name in cut)
         least = sum(round(luts(hoped[name].graph) * hoped[name].share) for name in cut)
+        refused = len(set(cut) - set(found))
         text += (
             f"; in {planned.sharing.seconds:g} s each, {len(cut)} were not all shared: {taken:,} LUTs where about "
-            f"{least:,} are expected without that bound (--adder-seconds)"
+            f"{least:,} are expected without that bound (--adder-seconds); {refused} of these are built otherwise"
         )
         figures |= {"cut_short": cut, "lut": taken, "lut_expected": least}
     yield Fact("adders", text, figures)

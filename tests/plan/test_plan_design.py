@@ -179,6 +179,10 @@ def test_what_cannot_fit_says_what_is_short_and_what_would_do() -> None:
     slower = plan(graph, Target(tight, 200.0, (360, 640)))
     assert fits.figures["fps"] == pytest.approx(slower.estimate.fps) and slower.met
     assert device.figures["met"] and find_device(device.figures["device"]).lut > 9000
+    (faster,) = facts["next rate"]
+    assert (
+        set(planned.estimate.bottleneck.name.split()) <= set(faster.figures["stages"]) and faster.figures["fps"] > 500
+    )
     narrow = next(fact for fact in facts["relief"] if fact.figures["what"].startswith("all weights at 4"))
     assert narrow.figures["shares"]["lut"] < planned.estimate.usage["lut"]
 
