@@ -16,7 +16,7 @@ from hwsr.ir.graph import IntGraph
 from hwsr.ir.tiling import on_frame
 from hwsr.plan import depths as depths_module
 from hwsr.plan.depths import Hardware, built, found_depths, interval_at
-from hwsr.plan.design import Target, plan, shallower
+from hwsr.plan.design import Target, plan, plan_at, shallower
 from hwsr.plan.explain import describe_shortfall, explain, narrowed, shortfalls
 from hwsr.plan.search import cheapest, shares
 from tests.hls.hls_graphs import Net, attention_net, tiny_net
@@ -150,16 +150,16 @@ def test_attention_works_by_tiles_of_its_own_frame() -> None:
 
 
 def test_strips_where_rows_are_too_long() -> None:
-    graph, out = deep_net(), (512, 4096)
-    whole = plan(graph, Target(KV260, 200.0, out, 20.0))
+    graph, target = deep_net(), Target(KV260, 200.0, (64, 2000), 100.0)
+    whole = plan_at(on_frame(graph, (32, 1000)), target)
     assert whole.met and whole.estimate.tiles == 1
     scarce = replace(KV260, bram18=whole.estimate.resources.bram18 - 1)
-    cut = plan(graph, Target(scarce, 200.0, out, 20.0))
+    cut = plan(graph, replace(target, device=scarce))
     assert cut.met
     height, width = cut.estimate.frame
-    assert cut.estimate.tiles == 2 and height == 256
-    assert 2 * width - 2 * graph.radius in (2048, 2049)
-    assert cut.estimate.fps >= 20
+    assert cut.estimate.tiles == 2 and height == 32
+    assert 2 * width - 2 * graph.radius in (1000, 1001)
+    assert cut.estimate.fps >= 100
     assert cut.estimate.resources.bram18 < whole.estimate.resources.bram18
 
 
