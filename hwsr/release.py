@@ -151,8 +151,6 @@ def _train(order: Order, form: Form, spec: Spec, name: str, console: Console) ->
     work = order.work / name
     recipe = recipe_of(form, spec, order.model, order.asked)
     started, finished = (work / "checkpoint.safetensors").exists(), (work / "model.safetensors").exists()
-    # The weights of SP-convs are others than a convolution's: what these learn from the float network is its output.
-    init = None if spec.precision is Precision.TERNARY else order.model
     teacher = order.model if BUDGETS[form].taught else None
     with _timed(work, not finished):
         # A training that is finished is checked to be this one.
@@ -165,7 +163,7 @@ def _train(order: Order, form: Form, spec: Spec, name: str, console: Console) ->
             every=EVERY,
             console=console,
             precision=order.precision,
-            init=init,
+            init=order.model,
             teacher=teacher,
         )
     return work
