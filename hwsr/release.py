@@ -53,9 +53,10 @@ class Budget:
 BUDGETS = {
     Form.INT8: Budget(4_000, 1e-3, taught=False),
     Form.AFFINE: Budget(4_000, 1e-3, taught=False),
-    Form.LOW_BITS: Budget(20_000, 1e-3, taught=True),
-    Form.TERNARY_2: Budget(40_000, 1e-3, taught=True),
-    Form.TERNARY_4: Budget(40_000, 1e-3, taught=True),
+    Form.LOW_BITS: Budget(4_000, 1e-3, taught=True),
+    # They start close to the float network, which a higher rate only takes them away from.
+    Form.TERNARY_2: Budget(4_000, 3e-4, taught=True),
+    Form.TERNARY_4: Budget(3_000, 3e-4, taught=True),
 }
 
 

@@ -1,5 +1,7 @@
 """Convolutions as SP-convs: sums of ternary weights that come closer with every term, in the right order in groups."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -29,7 +31,7 @@ def test_every_term_comes_closer() -> None:
     power = float(weight.square().sum())
     assert 0.15 < errors[0] / power < 0.20
     assert errors[1] / power < 0.04
-    assert all(after < 0.25 * before for before, after in zip(errors[:-1], errors[1:], strict=True))
+    assert all(after < 0.25 * before for before, after in pairwise(errors))
 
 
 def test_one_term_is_at_least_as_close_as_a_fixed_threshold() -> None:
