@@ -32,16 +32,18 @@ class Kept:
         """Raises HwsrError when the file cannot be read."""
         self.path, self.code = path, code_hash()
         try:
-            lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+            text = path.read_text(encoding="utf-8") if path.exists() else ""
         except (OSError, UnicodeDecodeError) as error:
             raise HwsrError(f"{path}: not readable; remove it, and every network is simulated again") from error
+        # An earlier run may have been killed while it wrote a line.
+        self.start = "\n" if text and not text.endswith("\n") else ""
         self.found: dict[str, dict[str, object]] = {}
-        for line in lines:
+        for line in text.splitlines():
             try:
                 entry = json.loads(line)
                 self.found[str(entry.pop("key"))] = entry
             except (ValueError, AttributeError, KeyError):
-                continue  # the line that an earlier run was writing when it was killed
+                continue
 
     def get(self, cell: Cell) -> Outcome | None:
         """What this code came to on this network before."""
@@ -58,7 +60,8 @@ class Kept:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"key": self._key(outcome.cell)} | figures) + "\n")
+                file.write(self.start + json.dumps({"key": self._key(outcome.cell)} | figures) + "\n")
+            self.start = ""
         except OSError as error:
             raise HwsrError(f"cannot write {self.path}: {error.strerror}; choose another --work folder") from error
 
