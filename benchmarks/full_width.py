@@ -1,7 +1,7 @@
 """Time and memory that the paper's own networks take to C++ and through csim on a tile of 24 x 24.
 
-Generation is export, integers and HLS project; compilation is g++ -O2, as `hwsr csim` has it. Wall seconds; memory is the
-peak of any one process. python -m benchmarks.full_width --json runs/full_width.json
+Generation is export, integers and HLS project; compilation is g++ -O2, as `hwsr csim` has it. Wall seconds; memory is
+the peak of any one process. python -m benchmarks.full_width --json runs/full_width.json
 """
 
 import argparse

@@ -66,7 +66,8 @@ BITS = (
     "w8a6 body.0=w2a4",
     "int8 acc16",
 )
-RATIOS = (1, 2, 4, 6)
+# Beside r1, which every unit has.
+RATIOS = (2, 4, 6)
 GROUPED = ("blrxn", "bls1", "blclc", "bls2")
 
 

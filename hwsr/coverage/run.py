@@ -4,7 +4,8 @@ import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from itertools import islice
+from multiprocessing import active_children, get_context
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -14,8 +15,6 @@ from hwsr.coverage.kept import Kept
 from hwsr.coverage.networks import Cell
 from hwsr.errors import HwsrError, Interrupted
 from hwsr.train.stopping import Event, stop_on_signals
-
-POLL_SECONDS = 0.2
 
 
 def run(cells: Sequence[Cell], kept: Kept, jobs: int, console: Console) -> list[Outcome]:
@@ -36,8 +35,6 @@ def run(cells: Sequence[Cell], kept: Kept, jobs: int, console: Console) -> list[
             bar.advance(task)
             if outcome.failure:
                 bar.console.print(f"{outcome.cell.network}: {outcome.failure}")
-            if stop.is_set():
-                bar.update(task, description="stopping after what runs")
         if len(outcomes) < len(cells):
             raise Interrupted(f"stopped; {kept.path} keeps what is done; the same command goes on from there")
     return [outcomes[cell] for cell in cells]
@@ -45,22 +42,26 @@ def run(cells: Sequence[Cell], kept: Kept, jobs: int, console: Console) -> list[
 
 def _checked(cells: Sequence[Cell], jobs: int, stop: Event) -> Iterator[Outcome]:
     """Outcomes as they come; none but of what runs already once `stop` is set. Raises HwsrError."""
-    if not cells:
-        return
+    waiting, pending = iter(cells), set[Future[Outcome]]()
     # Torch's threads do not survive a fork.
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_ignore_interrupts)
-    pending: set[Future[Outcome]] = {pool.submit(check, cell) for cell in cells}
-    try:
-        while pending:
-            done, pending = wait(pending, POLL_SECONDS, FIRST_COMPLETED)
-            if stop.is_set():
-                pending = {future for future in pending if not future.cancel()}
-            for future in done:
-                yield future.result()
-    except BrokenProcessPool as error:
-        raise HwsrError("a process ended before its network did, as for lack of memory; give fewer --jobs") from error
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_ignore_interrupts) as pool:
+        try:
+            while True:
+                room = 0 if stop.is_set() else jobs - len(pending)
+                pending |= {pool.submit(check, cell) for cell in islice(waiting, room)}
+                if not pending:
+                    return
+                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+        except BrokenProcessPool as error:
+            message = "a process ended before its network did, as for lack of memory; give fewer --jobs"
+            raise HwsrError(message) from error
+        except BaseException:
+            # A second Ctrl-C does not wait for what runs.
+            for process in active_children():
+                process.terminate()
+            raise
 
 
 def _ignore_interrupts() -> None:
