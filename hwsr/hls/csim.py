@@ -76,34 +76,38 @@ class CsimReport:
         return next((layer for layer in self.layers if layer.mismatches), None)
 
 
-def build(project: Project) -> Path:
+def build(project: Project, flags: Sequence[str] = FLAGS) -> Path:
     """Compile the testbench, unless its sources have not changed since the last time. Returns the program.
 
-    Raises HwsrError without g++, when compilation fails (with the first error), and when a file is missing or cannot be
-    written.
+    flags: of g++. Raises HwsrError without g++, when compilation fails (with the first error), and when a file is
+    missing or cannot be written.
     """
     top = project.manifest.top
-    return compile_program(project, COMPILED, (f"firmware/{top}.cpp", f"{top}_test.cpp"))
+    return compile_program(project, COMPILED, (f"firmware/{top}.cpp", f"{top}_test.cpp"), flags=flags)
 
 
-def compile_program(project: Project, folder: str, sources: Sequence[str], headers: Sequence[Path] = ()) -> Path:
+def compile_program(
+    project: Project, folder: str, sources: Sequence[str], headers: Sequence[Path] = (), flags: Sequence[str] = FLAGS
+) -> Path:
     """Compile `sources`, relative to the project, to a program in its `folder`, unless nothing that they read changed.
 
     headers: folders of headers that come before those of the firmware. Raises HwsrError as `build` does.
     """
     try:
-        return _compile_program(project, folder, sources, headers)
+        return _compile_program(project, folder, sources, headers, flags)
     except OSError as error:
         where = error.filename or project.folder
         raise HwsrError(f"{where}: {error.strerror}; write the project again with 'hwsr hls'") from error
 
 
-def _compile_program(project: Project, folder: str, sources: Sequence[str], headers: Sequence[Path]) -> Path:
+def _compile_program(
+    project: Project, folder: str, sources: Sequence[str], headers: Sequence[Path], flags: Sequence[str]
+) -> Path:
     compiler = shutil.which("g++")
     if compiler is None:
         raise HwsrError("g++ is not installed; the simulation needs it (Debian: apt-get install g++)")
     top, output = project.manifest.top, project.folder / folder
-    program = output / f"{top}_{_source_hash(project, sources, headers)}"
+    program = output / f"{top}_{_source_hash(project, sources, headers, flags)}"
     if program.is_file():
         return program
     if output.exists() and not output.is_dir():
@@ -112,7 +116,7 @@ def _compile_program(project: Project, folder: str, sources: Sequence[str], head
     with tempfile.TemporaryDirectory(dir=output) as scratch:
         objects = [str((Path(scratch) / f"{i}.o").resolve()) for i in range(len(sources))]
         own = [f"-I{header.resolve()}" for header in headers]
-        common = [compiler, *FLAGS, *own, "-Ifirmware/ap_types", "-Ifirmware", "-I."]
+        common = [compiler, *flags, *own, "-Ifirmware/ap_types", "-Ifirmware", "-I."]
         commands = [[*common, "-c", source, "-o", out] for source, out in zip(sources, objects, strict=True)]
         with ThreadPoolExecutor(2) as pool:
             for _ in pool.map(lambda command: _compile(command, project.folder), commands):
@@ -125,9 +129,11 @@ def _compile_program(project: Project, folder: str, sources: Sequence[str], head
     return program
 
 
-def run(project: Project, tiles: NDArray[np.integer], jobs: int | None = None) -> IntArray:
+def run(
+    project: Project, tiles: NDArray[np.integer], jobs: int | None = None, flags: Sequence[str] = FLAGS
+) -> IntArray:
     """Simulate frames (N, C, H, W) of the project's size, spread over processes. Returns (N, C, sH, sW) integers."""
-    program = build(project)
+    program = build(project, flags)
     check_frames(project.manifest.input_port, tiles)
     if not len(tiles):
         return np.zeros((0, *project.manifest.output_port.shape), np.int64)
@@ -137,7 +143,12 @@ def run(project: Project, tiles: NDArray[np.integer], jobs: int | None = None) -
     return np.concatenate(results)
 
 
-def compare(project: Project, reference: AllTensors, tiles: NDArray[np.integer] | None = None) -> CsimReport:
+def compare(
+    project: Project,
+    reference: AllTensors,
+    tiles: NDArray[np.integer] | None = None,
+    flags: Sequence[str] = FLAGS,
+) -> CsimReport:
     """Simulate `tiles` (N, C, H, W), the project's own test frames by default, and compare with the reference.
 
     reference: one frame (C, H, W) -> every tensor's integers by its node's name. On a mismatch the tile of the first
@@ -155,9 +166,9 @@ def compare(project: Project, reference: AllTensors, tiles: NDArray[np.integer] 
     if own and not np.array_equal(read_frames(project.folder / EXPECTED, manifest.output_port.shape), expected):
         raise HwsrError(f"{project.folder / EXPECTED} differs from the reference; write the project again")
     start = time.perf_counter()
-    build(project)
+    build(project, flags)
     built = time.perf_counter()
-    got = run(project, tiles)
+    got = run(project, tiles, flags=flags)
     done = time.perf_counter()
     wrong = np.argwhere(got != expected)
     first: Mismatch | None = None
@@ -165,7 +176,7 @@ def compare(project: Project, reference: AllTensors, tiles: NDArray[np.integer] 
     if len(wrong):
         tile, channel, y, x = (int(i) for i in wrong[0])
         first = Mismatch(tile, channel, y, x, int(got[tile, channel, y, x]), int(expected[tile, channel, y, x]))
-        layers = compare_layers(project, reference, tiles[tile])
+        layers = compare_layers(project, reference, tiles[tile], flags)
     pixels = got.size // got.shape[1]
     return CsimReport(len(tiles), pixels, got.size, len(wrong), first, layers, built - start, done - built)
 
@@ -179,10 +190,12 @@ def own_frames(project: Project) -> IntArray:
     return tiles
 
 
-def compare_layers(project: Project, reference: AllTensors, tile: NDArray[np.integer]) -> tuple[LayerReport, ...]:
+def compare_layers(
+    project: Project, reference: AllTensors, tile: NDArray[np.integer], flags: Sequence[str] = FLAGS
+) -> tuple[LayerReport, ...]:
     """Simulate one frame (C, H, W) and compare the output of every layer with the tensor that it makes."""
     expected = reference(tile)
-    _, traced = _simulate(project, build(project), tile[None], trace=True)
+    _, traced = _simulate(project, build(project, flags), tile[None], trace=True)
     return tuple(_layer_report(layer, traced[layer.name], expected[layer.makes]) for layer in _traced(project))
 
 
@@ -258,9 +271,9 @@ def _compile(command: list[str], folder: Path) -> None:
         raise HwsrError(f"g++ could not compile {folder}: {first.strip()}")
 
 
-def _source_hash(project: Project, sources: Sequence[str], headers: Sequence[Path]) -> str:
+def _source_hash(project: Project, sources: Sequence[str], headers: Sequence[Path], flags: Sequence[str]) -> str:
     """Of all that g++ reads."""
-    digest = hashlib.sha256(" ".join(FLAGS).encode())
+    digest = hashlib.sha256(" ".join(flags).encode())
     firmware = [path for path in (project.folder / "firmware").rglob("*") if path.suffix in (".h", ".cpp")]
     read = {str(path.relative_to(project.folder)): path for path in firmware}
     read |= {source: project.folder / source for source in sources}
