@@ -24,6 +24,7 @@ from hwsr.cli.app import (
     write_figures,
 )
 from hwsr.errors import HwsrError
+from hwsr.hls.tlast import Tlast
 
 if TYPE_CHECKING:
     from hwsr.adders.stages import Solved
@@ -124,6 +125,7 @@ def hls(
     ] = None,
     adders: AddersOption = None,
     adder_seconds: SecondsOption = None,
+    tlast: Annotated[Tlast, typer.Option(help="what TLAST ends in the AXI4-Stream top's video")] = Tlast.LINE,
     json: JsonOption = None,
 ) -> None:
     """Write the HLS C++ project of a model, with its testbench and the reference's outputs."""
@@ -153,6 +155,7 @@ def hls(
             1000 / asked.clock_mhz,
             asked.reuse,
             graphs(solved),
+            tlast,
         )
     console.print(f"wrote {out}: {len(project.manifest.layers)} stages, {project.manifest.frames} test frames")
     if is_too_new(project.manifest.backend, project.manifest.part):
@@ -169,10 +172,9 @@ def hls_lint(
     """Look in a project's C++ for what Vitis and Vivado HLS refuse or answer with bad hardware. 'hls' does so too."""
     from dataclasses import asdict
 
-    from hwsr.hls.lint import lint
-    from hwsr.hls.project import FIRMWARE, load_project
+    from hwsr.hls.project import FIRMWARE, lint_project, load_project
 
-    findings = lint(project / FIRMWARE, load_project(project).manifest.top)
+    findings = lint_project(project, load_project(project).manifest)
     for finding in findings:
         console.print(f"{project / FIRMWARE}/{finding}", soft_wrap=True)
     console.print(f"{len(findings)} findings" if findings else "no finding")
@@ -205,13 +207,16 @@ def csim(
     dataflow: Annotated[
         bool, typer.Option("--dataflow", help="also run the stages side by side, FIFOs as deep as declared")
     ] = False,
+    axi: Annotated[
+        bool, typer.Option("--axi", help="also through the AXI4-Stream top, with its TLAST and TUSER")
+    ] = False,
     json: JsonOption = None,
 ) -> None:
     """Compile the project's testbench with g++, run it, and compare it with the reference as integers."""
     from hwsr.verify import render_report, verify
 
     with console.status("compiling and simulating"):
-        report = verify(project, model, image or [], dataflow)
+        report = verify(project, model, image or [], dataflow, axi)
     console.print(render_report(report))
     try:
         write_figures(json, report.as_json())
