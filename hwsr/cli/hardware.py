@@ -95,6 +95,11 @@ SecondsOption = Annotated[
 ]
 
 
+OffChipOption = Annotated[
+    bool, typer.Option("--off-chip", help="FIFOs that hold a frame are in external memory, outside the AXI4-Stream top")
+]
+
+
 def solve_adders(asked: Asked, which: Which | None, seconds: float | None) -> dict[str, Solved]:
     """The adder graphs of a network, with their progress shown; what was found is printed."""
     from hwsr.adders.stages import chosen, describe, solve
@@ -126,6 +131,7 @@ def hls(
     adders: AddersOption = None,
     adder_seconds: SecondsOption = None,
     tlast: Annotated[Tlast, typer.Option(help="what TLAST ends in the AXI4-Stream top's video")] = Tlast.LINE,
+    off_chip: OffChipOption = False,
     json: JsonOption = None,
 ) -> None:
     """Write the HLS C++ project of a model, with its testbench and the reference's outputs."""
@@ -156,8 +162,13 @@ def hls(
             asked.reuse,
             graphs(solved),
             tlast,
+            off_chip,
         )
     console.print(f"wrote {out}: {len(project.manifest.layers)} stages, {project.manifest.frames} test frames")
+    if off_chip:
+        console.print(
+            f"{project.manifest.axi_top} keeps {len(project.manifest.outside)} FIFOs outside: see docs/board.md"
+        )
     if is_too_new(project.manifest.backend, project.manifest.part):
         console.print(f"Vivado HLS has no part {project.manifest.part}: its README.md says what to do")
     figures = project.manifest.model_dump(mode="json")
@@ -239,6 +250,7 @@ def estimate(
     backend: BackendOption = None,
     adders: AddersOption = None,
     adder_seconds: SecondsOption = None,
+    off_chip: OffChipOption = False,
     json: JsonOption = None,
 ) -> None:
     """Estimate resources, cycles and frame rate before any synthesis. Every figure is an estimate."""
@@ -246,12 +258,16 @@ def estimate(
     from hwsr.estimate.design import estimate as estimate_design
     from hwsr.estimate.show import as_json, render
     from hwsr.hls.lower import lower
+    from hwsr.ir.outside import frame_deep
 
     asked = asked_of(model, plan, device, clock, reuse_factor, backend, frame)
     # As `hls` writes them, so that the estimate is of the project.
     solved = solve_adders(asked, adders, adder_seconds)
     stages = lower(asked.graph, asked.reuse, graphs(solved))
-    design = estimate_design(asked.graph, stages, asked.device, asked.clock_mhz, asked.image, asked.backend.law)
+    outside = frame_deep(stages) if off_chip else ()
+    design = estimate_design(
+        asked.graph, stages, asked.device, asked.clock_mhz, asked.image, asked.backend.law, outside
+    )
     console.print(render(design))
     write_figures(json, as_json(design))
 

@@ -17,14 +17,16 @@ from hwsr.hls.firmware import Call, Stream, Top
 from hwsr.hls.render import render
 from hwsr.hls.source import call, config
 from hwsr.hls.tlast import Tlast
+from hwsr.ir.outside import LEFT, Outside
 
 # A channel of a pixel.
 BYTE = 8
 INPUT, OUTPUT = "video_in", "video_out"
 PIXEL = "pixel_t"
-# A stream between processes that keep pace.
-_PLAIN = 2
 _OWN = Path(__file__).parent
+# Where the block design keeps FIFOs outside, unless told otherwise; bytes of a page of the AXI Virtual FIFO Controller,
+# and to which the address of each is rounded up.
+_MEMORY, _PAGE, _ALIGNED = 0x60000000, 4096, 1 << 20
 # The vendor's tool runs one script for either top function.
 _CHOOSING = """
 # HWSR_TOP=axi in the environment builds the top function between AXI4-Streams in the place of this one.
@@ -47,20 +49,8 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Outside:
-    """A FIFO outside: the stream of the plain top function that it takes the place of, the words of a frame in it and
-    those that it holds, the bits of a channel, and of TDATA."""
-
-    stream: str
-    words: int
-    depth: int
-    bits: int
-    tdata: int
-
-
-@dataclass(frozen=True)
 class Video:
-    """What the AXI4-Stream top function is made with."""
+    """What the AXI4-Stream top function is made with; outside: by the plain top function's names of the streams."""
 
     channels: int
     input: Frame
@@ -87,11 +77,11 @@ def ports(place: int) -> tuple[str, str, str]:
 def between_streams(plain: Top, video: Video) -> Top:
     """The AXI4-Stream top function of a plain one."""
     pixels, made = plain.inputs[0], plain.outputs[0]
-    streams = {INPUT: Stream(PIXEL, _PLAIN), OUTPUT: Stream(PIXEL, _PLAIN)}
+    streams = {INPUT: Stream(PIXEL, LEFT), OUTPUT: Stream(PIXEL, LEFT)}
     inputs, outputs = [INPUT], [OUTPUT]
     for place in range(len(video.outside)):
         into, out_of, type_ = ports(place)
-        streams |= {into: Stream(type_, _PLAIN), out_of: Stream(type_, _PLAIN)}
+        streams |= {into: Stream(type_, LEFT), out_of: Stream(type_, LEFT)}
         inputs.append(into)
         outputs.append(out_of)
     streams |= plain.streams
@@ -117,7 +107,7 @@ def _moved_outside(
             changed.append(replace(one, text=text, reads=reads))
         else:
             changed.append(one)
-    return {**streams, stream: Stream(word, _PLAIN), back: Stream(word, _PLAIN)}, changed
+    return {**streams, stream: Stream(word, LEFT), back: Stream(word, LEFT)}, changed
 
 
 def _reading(port: str, axi: str, stream: str, word: str) -> Call:
@@ -146,6 +136,7 @@ def write_axi(folder: Path, top: str, plain: Top, video: Video) -> None:
         firmware / f"{name}.h": render("axi.h.j2", ports=words, configs=list(_configs(video)), **shared),
         firmware / f"{name}.cpp": render("axi.cpp.j2", inner=inner, **shared),
         folder / f"{name}_test.cpp": render("axi_testbench.cpp.j2", name=name, **_testbench(video)),
+        folder / "board.tcl": render("board.tcl.j2", name=name, video=video, memories=list(_memories(video))),
     }
     for path, text in made.items():
         path.write_text(text, encoding="ascii")
@@ -153,6 +144,15 @@ def write_axi(folder: Path, top: str, plain: Top, video: Video) -> None:
         settings.write(_CHOOSING)
     for header in ("ap_types/ap_axi_sdata.h", "nnet_utils/nnet_hwsr_axi.h"):
         shutil.copyfile(_OWN / header, firmware / header)
+
+
+def _memories(video: Video) -> Iterator[dict[str, Any]]:
+    """What the block design gives each FIFO outside: pages with one to spare, behind one another in memory."""
+    address = _MEMORY
+    for place, fifo in enumerate(video.outside):
+        pages = -(-fifo.held_bytes // _PAGE) + 1
+        yield {"place": place, "tdata": fifo.tdata, "pages": pages, "address": f"{address:08x}"}
+        address += -(-pages * _PAGE // _ALIGNED) * _ALIGNED
 
 
 def _configs(video: Video) -> Iterator[str]:

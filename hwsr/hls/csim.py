@@ -156,8 +156,8 @@ def run_axi(project: Project, tiles: NDArray[np.integer], jobs: int | None = Non
     """As `run`, through the AXI4-Stream top function. Returns its pixels' side channels (N, sH, sW) as well, each as
     `side_channels` has it.
     """
-    channels, *frame = project.manifest.output_port.shape
-    made = _run(project, build_axi(project), tiles, (channels + 1, *frame), jobs)
+    channels, height, width = project.manifest.output_port.shape
+    made = _run(project, build_axi(project), tiles, (channels + 1, height, width), jobs)
     return made[:, :channels], made[:, channels]
 
 

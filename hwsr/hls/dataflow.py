@@ -112,8 +112,8 @@ def run(
         if done.returncode not in (0, _DEADLOCK):
             message = (done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"])[-1]
             raise HwsrError(f"the dataflow simulation of {project.folder} failed: {message}")
-        channels, *frame = project.manifest.output_port.shape
-        return _passed((channels + axi, *frame), top, outputs, report)
+        channels, height, width = project.manifest.output_port.shape
+        return _passed((channels + axi, height, width), top, outputs, report)
 
 
 def build(project: Project, axi: bool = False) -> Path:

@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,10 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hwsr.errors import HwsrError, InternalError
 from hwsr.hls import BACKENDS
-from hwsr.hls.axi import Frame, Outside, Video, name_of, write_axi
+from hwsr.hls.axi import Frame, Video, name_of, write_axi
 from hwsr.hls.data import hard_frames, write_frames
 from hwsr.hls.fifo import IN_FLIGHT
-from hwsr.hls.firmware import read_top
+from hwsr.hls.firmware import Top, read_top
 from hwsr.hls.lint import Finding, lint
 from hwsr.hls.lower import lower
 from hwsr.hls.model import write_firmware
@@ -30,6 +30,7 @@ from hwsr.hls.tlast import Tlast
 from hwsr.ir.adder_graph import AdderGraph
 from hwsr.ir.check import check_image_network
 from hwsr.ir.graph import IntArray, IntGraph
+from hwsr.ir.outside import Outside, frame_deep
 from hwsr.ir.stages import Folding, Reuse, Stage
 
 # KV260's, and ZCU104's for Vivado HLS: its last release, 2020.1, came before the first Kria.
@@ -37,6 +38,13 @@ DEFAULT_PARTS = {"Vitis": "xck26-sfvc784-2LV-c", "Vivado": "xczu7ev-ffvc1156-2-e
 _NOT_IN_VIVADO_HLS = ("xck",)
 # What build_prj.tcl does for a user of Vitis; Vivado HLS takes the same on its command line.
 BUILD_STEPS = {"reset": 1, "csim": 1, "synth": 1, "cosim": 1, "validation": 1, "export": 1, "vsynth": 0, "fifo_opt": 0}
+# Co-simulation takes from the C simulation all that it will send, FIFOs' words too.
+_ONE_WAY = """
+# No co-simulation with FIFOs outside: what they give back has first to come out of the hardware.
+if {{$project_name eq "{axi_top}"}} {{
+    array set opt {{cosim 0 validation 0}}
+}}
+"""
 MANIFEST, FIRMWARE = "hwsr.json", "firmware"
 # What hls4ml writes to run the firmware from Python: not needed, and its configuration names the folder written to.
 _PYTHON_HOOKS = ("hls4ml_config.yml", "build_lib.sh", "{top}_bridge.cpp")
@@ -119,8 +127,8 @@ class Manifest(BaseModel):
 
     @property
     def video(self) -> Video:
-        frames = (Frame(port.height, port.width) for port in (self.input_port, self.output_port))
-        return Video(self.input_port.channels, *frames, self.tlast, self.outside)
+        taken, made = (Frame(port.height, port.width) for port in (self.input_port, self.output_port))
+        return Video(self.input_port.channels, taken, made, self.tlast, self.outside)
 
 
 @dataclass(frozen=True)
@@ -152,6 +160,7 @@ def write_project(
     reuse_factor: Reuse | None = None,
     adders: Mapping[str, AdderGraph] | None = None,
     tlast: Tlast = Tlast.LINE,
+    off_chip: bool = False,
 ) -> Project:
     """Write the project of `graph` to `out`, replacing what an earlier call wrote there.
 
@@ -160,7 +169,7 @@ def write_project(
     part: DEFAULT_PARTS has the default.
     reuse_factor: see `lower`; the default is scale^2, the clocks that an input pixel's output pixels take to leave.
     adders: see `lower`; by default those of the ternary convolutions that take one clock a pixel, found here.
-    tlast: what TLAST ends in the AXI4-Stream top function's video.
+    tlast: what TLAST ends in the AXI4-Stream top function's video; off_chip: its FIFOs that hold a frame are outside.
     Raises HwsrError for a node or type that has no hardware, for a network not of images, and when `out` cannot be
     written or holds other files; InternalError where the C++ holds what HLS would refuse or punish.
     """
@@ -173,15 +182,19 @@ def write_project(
     stages = lower(graph, reuse, _ternary(graph, reuse) if adders is None else adders)
     frames = np.concatenate([tiles.astype(np.int64), hard_frames(graph.input, graph.frame)])
     manifest = _manifest(graph, stages, _top_name(out), backend, part, clock_ns, len(frames), tlast)
+    outside = frame_deep(stages) if off_chip else ()
     with _replacing(out) as folder:
         write_firmware(stages, folder, manifest.top, backend, part, clock_ns)
-        write_axi(folder, manifest.top, read_top(folder / FIRMWARE / f"{manifest.top}.cpp"), manifest.video)
+        plain = read_top(folder / FIRMWARE / f"{manifest.top}.cpp")
+        manifest = manifest.model_copy(update={"outside": _in_cpp(outside, stages, plain)})
+        write_axi(folder, manifest.top, plain, manifest.video)
         _check_firmware(folder, manifest)
         for file in _PYTHON_HOOKS:
             (folder / file.format(top=manifest.top)).unlink()
         if backend == "Vitis":
             steps = "".join(f"    {step:<10} {on}\n" for step, on in BUILD_STEPS.items())
-            (folder / "build_opt.tcl").write_text(f"array set opt {{\n{steps}}}\n", encoding="ascii")
+            text = f"array set opt {{\n{steps}}}\n" + (_ONE_WAY.format(axi_top=manifest.axi_top) if off_chip else "")
+            (folder / "build_opt.tcl").write_text(text, encoding="ascii")
         (folder / "tb_data").mkdir(exist_ok=True)
         write_frames(folder / INPUTS, frames)
         write_frames(folder / EXPECTED, np.stack([reference(frame) for frame in frames]))
@@ -275,6 +288,16 @@ def _manifest(
     )
 
 
+def _in_cpp(outside: Sequence[Outside], stages: Sequence[Stage], plain: Top) -> tuple[Outside, ...]:
+    """FIFOs outside by the names that hls4ml gave to the streams."""
+    names = {
+        name: written
+        for stage, process in zip(stages[1:], plain.calls, strict=True)
+        for name, written in zip(stage.streams, process.writes, strict=True)
+    }
+    return tuple(replace(fifo, stream=names[fifo.stream]) for fifo in outside)
+
+
 def _port(graph: IntGraph, name: str) -> Port:
     channels, height, width = graph.shape(name, *graph.frame)
     qtype = graph.tensors[name].type
@@ -296,9 +319,13 @@ def _testbench(manifest: Manifest) -> str:
 
 
 def _readme(manifest: Manifest, tiles: int) -> str:
-    steps = " ".join(f"{step}={on}" for step, on in BUILD_STEPS.items())
+    def listed(steps: Mapping[str, int]) -> str:
+        return " ".join(f"{step}={on}" for step, on in steps.items())
+
+    one_way = {"cosim": 0, "validation": 0} if manifest.outside else {}
     other = DEFAULT_PARTS["Vivado"] if is_too_new(manifest.backend, manifest.part) else ""
-    return render("README.md.j2", m=manifest, tiles=tiles, in_flight=IN_FLIGHT, steps=steps, other_part=other)
+    steps = {"steps": listed(BUILD_STEPS), "axi_steps": listed(BUILD_STEPS | one_way)}
+    return render("README.md.j2", m=manifest, tiles=tiles, in_flight=IN_FLIGHT, other_part=other, **steps)
 
 
 def _top_name(out: Path) -> str:
