@@ -22,6 +22,10 @@ REUSE ?=
 OUT ?= 1920x1080
 FPS ?=
 PLAN ?=
+# The AXI4-Stream top: what TLAST ends, line or frame; OFF_CHIP=1: FIFOs of a frame outside; AXI=1: csim checks it too.
+TLAST ?= line
+OFF_CHIP ?=
+AXI ?=
 
 slug = $(shell printf '%s' '$(1)' | tr 'A-Z' 'a-z' | tr -cs 'a-z0-9' '_' | sed 's/^_//; s/_$$//')
 NAME ?= $(call slug,$(NET))
@@ -68,13 +72,13 @@ plan: export
 	    $(if $(FPS),--fps $(FPS)) --output "$(RUN)/plan.json"
 
 hls: export
-	$(HWSR) hls "$(RUN)" --out "$(PROJECT)" $(HARDWARE)
+	$(HWSR) hls "$(RUN)" --out "$(PROJECT)" $(HARDWARE) --tlast $(TLAST) $(if $(OFF_CHIP),--off-chip)
 
 csim: hls
-	$(HWSR) csim "$(PROJECT)" -m "$(RUN)" $(foreach image,$(IMAGES),--image "$(image)") --json "$(RUN)/csim.json"
+	$(HWSR) csim "$(PROJECT)" -m "$(RUN)" $(foreach image,$(IMAGES),--image "$(image)") $(if $(AXI),--axi) --json "$(RUN)/csim.json"
 
 estimate: export
-	$(HWSR) estimate "$(RUN)" $(HARDWARE) --json "$(RUN)/estimate.json"
+	$(HWSR) estimate "$(RUN)" $(HARDWARE) $(if $(OFF_CHIP),--off-chip) --json "$(RUN)/estimate.json"
 
 # The whole way, on the photographs that the scikit-image and scikit-learn wheels carry.
 run: setup

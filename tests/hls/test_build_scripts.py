@@ -1,7 +1,9 @@
 """The scripts that the vendor's tools run: every command that they are to run, in order, on files that are there."""
 
 import os
+import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -50,6 +52,16 @@ proc leave command {
 """
 
 
+# Tcl's own shell, or the Tcl that Python brings where it has tkinter.
+PYTHONS = """
+import os, sys, tkinter
+tcl = tkinter.Tcl()
+tcl.createcommand("exit", lambda code="0": (tcl.eval("flush stdout"), os._exit(int(code))))
+tcl.eval("source " + sys.argv[1])
+"""
+TCLSH = ["tclsh"] if shutil.which("tclsh") else [sys.executable, "-c", PYTHONS]
+
+
 def written(folder, backend="Vitis", graph=None, **options):
     graph = graph or tiny_net()
     return write_project(graph, folder, tiles_for(graph, 1), lambda t: run(graph, t), backend, **options)
@@ -62,7 +74,7 @@ def calls(project, script, top="", arguments=()):
     (project.folder / "driver.tcl").write_text(driver)
     environment = os.environ | {"HWSR_TOP": top}
     done = subprocess.run(
-        ["tclsh", "driver.tcl"], cwd=project.folder, env=environment, capture_output=True, text=True, check=False
+        [*TCLSH, "driver.tcl"], cwd=project.folder, env=environment, capture_output=True, text=True, check=False
     )
     return done, [line.split(" ", 2)[1:] for line in done.stdout.splitlines() if line.startswith("CALL ")]
 
@@ -128,4 +140,8 @@ def test_every_script_is_complete_tcl(tmp_path):
     assert {"board.tcl", "build_opt.tcl", "build_prj.tcl", "project.tcl"} <= {path.name for path in scripts}
     for script in scripts:
         whole = f"set f [open {script.name}]; exit [expr {{![info complete [read $f]]}}]"
-        assert subprocess.run(["tclsh"], input=whole, text=True, cwd=project.folder, check=False).returncode == 0
+        (project.folder / "whole.tcl").write_text(whole)
+        assert subprocess.run([*TCLSH, "whole.tcl"], cwd=project.folder, check=False).returncode == 0
+    (project.folder / "board.tcl").write_text((project.folder / "board.tcl").read_text() + "if {1} {\n")
+    (project.folder / "whole.tcl").write_text("set f [open board.tcl]; exit [expr {![info complete [read $f]]}]")
+    assert subprocess.run([*TCLSH, "whole.tcl"], cwd=project.folder, check=False).returncode == 1
