@@ -21,11 +21,11 @@ def test_a_project_with_fifos_outside_is_written_checked_and_caught(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, attention: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "net"
-    words = ["hls", attention, "--out", out, "--tlast", "frame", "--off-chip", "--reuse-factor", 36]
+    words = ["hls", attention, "--out", out, "--tlast", "frame", "--off-chip", "--reuse-factor", 36, "--frame", "6x4"]
     assert hwsr(monkeypatch, *words, "--json", tmp_path / "hls.json") == 0
     assert "FIFOs outside" in capsys.readouterr().out
     manifest = json.loads((tmp_path / "hls.json").read_text())
-    assert manifest["tlast"] == "frame" and len(manifest["outside"]) >= 2
+    assert manifest["frame"] == [4, 6] and manifest["tlast"] == "frame" and len(manifest["outside"]) >= 2
     assert hwsr(monkeypatch, "hls-lint", out) == 0
     header = out / "firmware" / "nnet_utils" / "nnet_hwsr_axi.h"
     header.write_text(header.read_text().replace("out.user = i == 0;", "out.user = 0;"))
@@ -40,7 +40,10 @@ def test_a_project_with_fifos_outside_is_written_checked_and_caught(
 def test_an_estimate_prices_external_memory(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, attention: Path, tmp_path: Path
 ) -> None:
-    assert hwsr(monkeypatch, "estimate", attention, "--off-chip", "--json", tmp_path / "estimate.json") == 0
-    found = json.loads((tmp_path / "estimate.json").read_text())["estimates"]["off_chip"]
+    words = ["estimate", attention, "--off-chip", "--frame", "64x36", "--json", tmp_path / "estimate.json"]
+    assert hwsr(monkeypatch, *words) == 0
+    estimate = json.loads((tmp_path / "estimate.json").read_text())
+    assert estimate["frame"] == estimate["image"] == [36, 64] and estimate["tiles"] == 1
+    found = estimate["estimates"]["off_chip"]
     assert found["fifos"] >= 2 and found["mb_per_s"] > 0
     assert f"{found['mb_per_s']:,.0f} MB/s" in " ".join(capsys.readouterr().out.split())

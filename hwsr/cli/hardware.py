@@ -138,15 +138,18 @@ def hls(
     from hwsr.adders.stages import graphs
     from hwsr.hls.project import is_too_new, write_project
     from hwsr.ir.tiling import on_frame
+    from hwsr.ir.whole_frame import on_whole_frame
     from hwsr.reference.run import run
     from hwsr.tiles import test_tiles
 
     asked = asked_of(model, plan, device, clock, reuse_factor, backend)
     if frame:
-        asked = replace(asked, graph=on_frame(asked.graph, parse_size(frame)))
+        placed = on_whole_frame if off_chip else on_frame
+        asked = replace(asked, graph=placed(asked.graph, parse_size(frame)))
         if asked.graph.frame != parse_size(frame):
             raise HwsrError(
-                f"--frame {frame}: a mean over its frame fixes this network's; export it with --frame {frame}"
+                f"--frame {frame}: a mean over its frame fixes this network's; export it with --frame {frame}, or "
+                "give --off-chip as well"
             )
     graph = asked.graph
     solved = solve_adders(asked, adders, adder_seconds)
@@ -259,8 +262,11 @@ def estimate(
     from hwsr.estimate.show import as_json, render
     from hwsr.hls.lower import lower
     from hwsr.ir.outside import frame_deep
+    from hwsr.ir.whole_frame import on_whole_frame
 
     asked = asked_of(model, plan, device, clock, reuse_factor, backend, frame)
+    if off_chip and frame:
+        asked = replace(asked, graph=on_whole_frame(asked.graph, asked.image))
     # As `hls` writes them, so that the estimate is of the project.
     solved = solve_adders(asked, adders, adder_seconds)
     stages = lower(asked.graph, asked.reuse, graphs(solved))
