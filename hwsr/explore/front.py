@@ -13,7 +13,7 @@ def front(found: Sequence[Found], objectives: Mapping[str, str]) -> list[Found]:
     objectives: by name, 'maximize' or 'minimize'. Equals all stay.
     """
     signs = [-1 if direction == "maximize" else 1 for direction in objectives.values()]
-    table = np.array([[each.value(name) for name in objectives] for each in found]).reshape(len(found), -1) * signs
+    table = np.array([[each.value(name) for name in objectives] for each in found]).reshape(-1, len(objectives)) * signs
     best = [
         each
         for each, row in zip(found, table, strict=True)

@@ -44,7 +44,7 @@ def open_study(storage: str, name: str, directions: Sequence[str]) -> Study:
         except (ValueError, KeyError, RuntimeError) as error:
             raise HwsrError(f"{_shown(storage)} is no storage of hwsr ({error}); choose another --storage") from error
         except ImportError as error:
-            raise HwsrError(f"{_shown(storage)} needs the package {error.name}; install it") from error
+            raise HwsrError(f"{_shown(storage)} needs a package that is not installed ({error})") from error
     raise HwsrError(f"{_shown(storage)} cannot be used ({reason}); check --storage and that its server runs")
 
 
