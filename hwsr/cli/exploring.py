@@ -24,7 +24,7 @@ def explore(
     space: Annotated[Path | None, typer.Option(help="TOML file of what to choose from (docs/explore.md)")] = None,
     trials: Annotated[int, typer.Option(min=1, help="networks to train in all, by all workers")] = 50,
     timeout: Annotated[float | None, typer.Option(min=0, help="seconds after which no further one is begun")] = None,
-    steps: Annotated[int, typer.Option(min=3, help="updates of each training, float warm-up included")] = 500,
+    steps: Annotated[int, typer.Option(min=3, help="updates of each training, float warm-up included")] = 1000,
     batch: Annotated[int, typer.Option(min=1, help="patches a step")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="of each training: initial weights and batches")] = 0,
     data: DataOption = None,

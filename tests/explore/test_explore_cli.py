@@ -1,9 +1,6 @@
 """`hwsr explore` on real networks: trained for a few steps, scored by the integers, planned as `hwsr plan` does."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -69,13 +66,13 @@ def test_a_search_from_end_to_end(
     assert (tmp_path / "work" / "report" / "index.html").exists()
     # A worker more on another machine: the same command, the same search, nothing left to do.
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "work" / "trainings").rglob("*.*")}
-    again = [sys.executable, "-m", "hwsr", "explore", *map(str, options), "--min-psnr", "70"]
-    ended = subprocess.run(again, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    assert ended.returncode == 3 and "no network reaches 70 dB; closest is" in ended.stderr
-    assert f"{found['study']}: " in ended.stdout and "a new search" not in ended.stdout
+    capsys.readouterr()
+    assert hwsr(monkeypatch, "explore", *options, "--min-psnr", 70) == 3
+    said = capsys.readouterr()
+    assert "no network reaches 70 dB; closest is" in said.err
+    assert f"{found['study']}: " in said.out and "a new search" not in said.out
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "work" / "trainings").rglob("*.*")} == before
     # Another device is another search, which trains nothing that is trained already.
-    capsys.readouterr()
     assert hwsr(monkeypatch, "explore", *options, "--device", "zcu104") == 0
     assert "a new search" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "work" / "trainings").rglob("*.*")} == before
