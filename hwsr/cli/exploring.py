@@ -41,12 +41,10 @@ def explore(
 
     Ctrl-C keeps every state. Exit code 3 where nothing fits or reaches --min-psnr.
     """
-    from hwsr.data.datasets import fingerprint, training_images, validation_images
     from hwsr.estimate.devices import find_device
-    from hwsr.explore.figures import write_charts
     from hwsr.explore.hardware import parse_limits
-    from hwsr.explore.page import write_page
-    from hwsr.explore.search import Search
+    from hwsr.explore.page import write_report
+    from hwsr.explore.search import Search, data_digest
     from hwsr.explore.show import Report, as_json, check_front, render
     from hwsr.explore.space import read_space
     from hwsr.explore.storage import JOURNAL, open_study
@@ -59,8 +57,7 @@ def explore(
     limits, choices = parse_limits(limit or [], part), read_space(space)
     settings = Settings(Preset.DEFAULT, steps, batch=batch, seed=seed)
     with console.status("reading images"):
-        images = [*training_images(data, scale), *validation_images(scale, evaluate)]
-        sha256 = fingerprint(images)
+        sha256 = data_digest(data, evaluate, scale)
     search = Search(target, scale, choices, settings, limits, writable_folder(work), data, evaluate, sha256)
     study = open_study(storage or str(work / JOURNAL), search.name, list(search.objectives.values()))
     known = len(study.get_trials(deepcopy=False))
@@ -69,7 +66,5 @@ def explore(
     report = Report(search, tally(study), min_psnr)
     console.print(render(report))
     write_figures(json, as_json(report))
-    charts = write_charts(report, work / "report")
-    write_page(report, charts, work / "report" / "index.html")
-    console.print(f"wrote {work / 'report' / 'index.html'}")
+    console.print(f"wrote {write_report(report, work / 'report')}")
     check_front(report)

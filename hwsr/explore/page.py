@@ -8,9 +8,16 @@ from pathlib import Path
 from jinja2 import Environment
 
 from hwsr.estimate.figures import NOTE
-from hwsr.explore.figures import COSTS
+from hwsr.explore.figures import COSTS, write_charts
 from hwsr.explore.show import HEADERS, Report, cells, commands, summary
 from hwsr.files import write_text
+
+
+def write_report(report: Report, folder: Path) -> Path:
+    """Write the charts and the page; return the page's path. Raises HwsrError."""
+    page = folder / "index.html"
+    write_page(report, write_charts(report, folder), page)
+    return page
 
 
 def write_page(report: Report, charts: Mapping[str, Path], path: Path) -> None:

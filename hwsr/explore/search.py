@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from hwsr.data.datasets import fingerprint, training_images, validation_images
 from hwsr.explore.hardware import Hardware
 from hwsr.explore.space import Space
 from hwsr.plan.design import Target
@@ -95,6 +96,11 @@ class Tally:
     running: int = 0
     waiting: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
+
+
+def data_digest(data: Path | None, scored_on: Path | None, scale: int) -> str:
+    """Of the images to train and to score on. Raises HwsrError."""
+    return fingerprint([*training_images(data, scale), *validation_images(scale, scored_on)])
 
 
 def _digest(value: object) -> str:

@@ -10,8 +10,8 @@ import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.samplers import TPESampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
-from optuna.study import Study
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.study import Study, StudyDirection
 from sqlalchemy.exc import SQLAlchemyError
 
 from hwsr.errors import HwsrError
@@ -20,6 +20,8 @@ from hwsr.files import writable_folder
 JOURNAL = "journal.log"
 # What SQLite waits for another worker, in seconds; of workers that make the same tables at once all but one try again.
 BUSY_SECONDS, ATTEMPTS = 60, 5
+# A lock of the journal is held for milliseconds; one this old is a killed worker's.
+LOCK_SECONDS = 30
 
 
 def open_study(storage: str, name: str, directions: Sequence[str]) -> Study:
@@ -34,7 +36,7 @@ def open_study(storage: str, name: str, directions: Sequence[str]) -> Study:
             return optuna.create_study(
                 storage=_open(storage),
                 study_name=name,
-                directions=list(directions),
+                directions=[StudyDirection[direction.upper()] for direction in directions],
                 sampler=sampler,
                 load_if_exists=True,
             )
@@ -55,8 +57,8 @@ def _open(storage: str) -> BaseStorage:
     path = journal_file(storage)
     writable_folder(path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A symbolic link is made in one step on every version of NFS.
-    return JournalStorage(JournalFileBackend(str(path), JournalFileSymlinkLock(str(path))))
+    # A file that must not exist yet is made in one step on NFS too, from version 3 on.
+    return JournalStorage(JournalFileBackend(str(path), JournalFileOpenLock(str(path), LOCK_SECONDS)))
 
 
 def journal_file(storage: str) -> Path:

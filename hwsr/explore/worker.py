@@ -27,6 +27,7 @@ POLL_SECONDS = 1.0
 MISSES = 4
 # Workers that may end at a trial before it is left alone: it may be what ended them.
 MOST_TRIES = 5
+STOPPED = "stopped; what was trained is kept, and the same command goes on from there"
 # Names of what a trial's attributes say of its network.
 SPEC, HARDWARE, SCORE = "spec", "hardware", "score"
 
@@ -78,7 +79,7 @@ class Worker:
 
     def _look_after(self, stop: Event) -> None:
         if stop.is_set():
-            raise Interrupted("stopped; the same command goes on from there")
+            raise Interrupted(STOPPED)
         taken = take_up(self.study, self.watch)
         if taken:
             self.console.print(f"{taken} of an ended worker's trials: taken up")
@@ -115,6 +116,9 @@ class Worker:
             yield
         except UpdateFinishedTrialError:
             self.console.print(f"trial {trial.number}: another worker has taken it up meanwhile")
+        except Interrupted:
+            give_up(self.study, trial.number)
+            raise Interrupted(STOPPED) from None
         except BaseException:
             give_up(self.study, trial.number)
             raise
@@ -122,14 +126,8 @@ class Worker:
     def _make(self, trial: Trial, spec: Spec, stop: Event) -> None:
         """Plan, train and score a network."""
         search, name = self.search, f"trial {trial.number}: {spec}"
-        try:
-            with self.console.status(f"planning {spec}"):
-                verdict = judge(drawn_graph(spec), search.target, search.limits)
-        except HwsrError as error:
-            verdict = Verdict(Hardware(0, 0, 0, 0, 0.0), str(error), 1.0)
-        if verdict.short:
-            self._reject(trial, verdict.short, verdict.violation)
-            self.console.print(f"{name}: not trained: {verdict.short}")
+        verdict = self._judged(trial, spec)
+        if verdict is None:
             return
         self._look_after(stop)
         claimed = claim(self.study, trial, str(spec), self.trials, lambda seconds: self._pause(stop, seconds))
@@ -154,6 +152,21 @@ class Worker:
             return
         values = {"psnr": made.psnr} | asdict(verdict.hardware)
         self._tell(trial, [values[objective] for objective in search.objectives])
+
+    def _judged(self, trial: Trial, spec: Spec) -> Verdict | None:
+        """What a network takes before it is trained; None, the trial having ended, where it cannot be."""
+        try:
+            with self.console.status(f"planning {spec}"):
+                verdict = judge(drawn_graph(spec), self.search.target, self.search.limits)
+        except HwsrError as error:
+            short, violation = str(error), 1.0
+        else:
+            short, violation = verdict.short, verdict.violation
+        if not short:
+            return verdict
+        self._reject(trial, short, violation)
+        self.console.print(f"trial {trial.number}: {spec}: not trained: {short}")
+        return None
 
     def _reject(self, trial: Trial, reason: str, violation: float) -> None:
         """End a trial of what cannot be: the sampler is told by how much."""

@@ -11,6 +11,7 @@ from optuna.trial import TrialState, create_trial
 from rich.console import Console
 
 from hwsr.errors import HwsrError, Interrupted
+from hwsr.explore import storage as storing
 from hwsr.explore import worker as working
 from hwsr.explore.ledger import REASON, Claim, Watch, claim, give_up, own, take_up
 from hwsr.explore.worker import MOST_TRIES, Worker, tally
@@ -80,7 +81,7 @@ def test_an_interrupted_worker_gives_its_trial_back(storage: str, pretended: Pat
         raise Interrupted("stopped")
 
     working.trained = interrupted  # type: ignore[assignment]
-    with pytest.raises(Interrupted):
+    with pytest.raises(Interrupted, match="the same command goes on"):
         run(search, storage, 2)
     study = study_of(search, storage)
     assert tally(study).waiting >= 1 and tally(study).running == 0
@@ -193,3 +194,15 @@ def test_an_ended_trial_is_given_up_once(tmp_path: Path) -> None:
     assert give_up(study, trial.number) and not give_up(study, trial.number)
     study.add_trial(create_trial(state=TrialState.COMPLETE, values=[30.0, 1, 1, 1]))
     assert not give_up(study, trial.number + 2)
+
+
+def test_the_lock_of_a_killed_worker_does_not_hold_the_others_up_for_ever(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(storing, "LOCK_SECONDS", 1)
+    monkeypatch.chdir(tmp_path)
+    search = make_search(tmp_path)
+    study = study_of(search, "shared")
+    (tmp_path / "shared" / f"{storing.JOURNAL}.lock").touch()
+    study.ask()
+    assert len(study_of(search, "shared").get_trials()) == 1
