@@ -12,10 +12,10 @@ from rich.table import Table
 from hwsr.data.colour import as_channels
 from hwsr.data.images import read_image
 from hwsr.engines import model_graph, project_of
-from hwsr.hls.csim import CsimReport, compare, upscale
+from hwsr.hls.csim import CsimReport, compare, sources_hash, upscale
 from hwsr.hls.dataflow import Verdict
 from hwsr.hls.dataflow import verify as verify_dataflow
-from hwsr.hls.project import Project
+from hwsr.hls.project import Project, hardware_hash
 from hwsr.ir.graph import IntGraph
 from hwsr.ir.tiling import default_tiling, tiles
 from hwsr.reference.run import run_all
@@ -34,9 +34,18 @@ class ImageReport:
 
 @dataclass(frozen=True)
 class Verification:
-    """The project's own frames, then whole images, then its own frames again with its streams bounded, if asked."""
+    """The project's own frames, then whole images, then its own frames again with its streams bounded, if asked.
+
+    What it is a verdict on: frame: (H, W) of the project; graph, hardware, sources: hashes of the network on that
+    frame, of what it was built with (`hwsr.hls.project`), and of the C++.
+    """
 
     project: str
+    backend: str
+    frame: tuple[int, int]
+    graph: str
+    hardware: str
+    sources: str
     frames: CsimReport
     images: tuple[ImageReport, ...]
     dataflow: tuple[Verdict, ...]
@@ -67,7 +76,19 @@ def verify(folder: Path, model: Path, images: Sequence[Path], bounded: bool = Fa
     frames = compare(project, lambda tile: run_all(graph, tile))
     compared = tuple(_compare_image(project, graph, path) for path in images)
     verdicts = verify_dataflow(project, lambda tile: run_all(graph, tile)) if bounded else ()
-    return Verification(str(folder), frames, compared, verdicts)
+    made = project.manifest
+    hardware = hardware_hash(made.backend, made.layers)
+    return Verification(
+        str(folder),
+        made.backend,
+        made.frame,
+        made.graph,
+        hardware,
+        sources_hash(project),
+        frames,
+        compared,
+        verdicts,
+    )
 
 
 def _compare_image(project: Project, graph: IntGraph, path: Path) -> ImageReport:

@@ -82,8 +82,17 @@ def build(project: Project) -> Path:
     Raises HwsrError without g++, when compilation fails (with the first error), and when a file is missing or cannot be
     written.
     """
+    return compile_program(project, COMPILED, _sources(project))
+
+
+def sources_hash(project: Project) -> str:
+    """A hash of all that g++ reads of a project for its testbench."""
+    return _source_hash(project, _sources(project), ())
+
+
+def _sources(project: Project) -> tuple[str, str]:
     top = project.manifest.top
-    return compile_program(project, COMPILED, (f"firmware/{top}.cpp", f"{top}_test.cpp"))
+    return f"firmware/{top}.cpp", f"{top}_test.cpp"
 
 
 def compile_program(project: Project, folder: str, sources: Sequence[str], headers: Sequence[Path] = ()) -> Path:
