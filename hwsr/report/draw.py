@@ -46,8 +46,9 @@ def draw(blocks: Sequence[Block]) -> Markup:
     parts += [_skip(skip, tops, left) for skip in found]
     parts += [_block(block, y, left) for block, y in zip(blocks, tops, strict=True)]
     parts += [
-        _word(above, tops[row], tops[row + 1], left, above.name in below.inputs)
+        _wire(tops[row], tops[row + 1], left)
         for row, (above, below) in enumerate(pairwise(blocks))
+        if above.name in below.inputs
     ]
     height = tops[-1] + BOX + MARGIN
     head = Markup(
@@ -79,10 +80,11 @@ def _bands(blocks: Sequence[Block], tops: Sequence[int], left: int) -> list[Mark
         else:
             bands.append((block.part, y - TITLE, bottom))
     shape = Markup(
-        '<rect class="band" x="{}" y="{}" width="{}" height="{}" rx="6"/><text class="part" x="{}" y="{}">{}</text>'
+        '<rect class="band" x="{}" y="{}" width="{}" height="{}" rx="6"/>'
+        '<text class="part" x="{}" y="{}" text-anchor="end">{}</text>'
     )
     return [
-        shape.format(left - 4, top, WIDTH - left + 2, bottom - top, left + 2, top + 13, part)
+        shape.format(left - 4, top, WIDTH - left + 2, bottom - top, WIDTH - MARGIN - 9, top + 13, part)
         for part, top, bottom in bands
         if part
     ]
@@ -91,28 +93,30 @@ def _bands(blocks: Sequence[Block], tops: Sequence[int], left: int) -> list[Mark
 def _block(block: Block, y: int, left: int) -> Markup:
     """A box: the operation at the left, what it is made of at the right; its name on hovering."""
     kind = block.label.split()[0]
-    made_of = f"{block.weight_bits}-bit weights" if block.weight_bits else _word_of(block)
-    made_of = "ternary weights" if block.weight_bits == 2 else made_of
     right, middle = WIDTH - MARGIN, y + 19
     return Markup(
         '<g class="block is-{}"><title>{}</title><rect x="{}" y="{}" width="{}" height="{}" rx="5"/>'
         '<text class="what" x="{}" y="{}">{}</text><text class="how" x="{}" y="{}" text-anchor="end">{}</text></g>'
-    ).format(kind, block.name, left, y, right - left, BOX, left + 9, middle, block.label, right - 9, middle, made_of)
+    ).format(
+        kind, block.name, left, y, right - left, BOX, left + 9, middle, block.label, right - 9, middle, _made(block)
+    )
 
 
-def _word_of(block: Block) -> str:
+def _made(block: Block) -> str:
+    """What it multiplies by, if it does, and the words that it makes."""
     channels, height, width = block.shape
-    return f"{channels} × {block.bits} bit, {width}×{height}"
+    word = f"{channels} × {block.bits} bit"
+    match block.weight_bits:
+        case None:
+            return f"{word}, {width}×{height}"
+        case 2:
+            return f"ternary weights, {word}"
+    return f"{block.weight_bits}-bit weights, {word}"
 
 
-def _word(block: Block, y: int, below: int, left: int, joined: bool) -> Markup:
-    """What flows from a box to the one below, if it does."""
-    if not joined:
-        return Markup("")
-    x = left + 26
-    label = Markup('<text class="word" x="{}" y="{}">{}</text>').format(x + 8, y + BOX + 11, _word_of(block))
-    shown = label if block.weight_bits else Markup("")
-    return Markup('<path class="wire" d="M{} {}V{}" marker-end="url(#tip)"/>').format(x, y + BOX, below - 1) + shown
+def _wire(top: int, below: int, left: int) -> Markup:
+    """From a box to the one below."""
+    return Markup('<path class="wire" d="M{} {}V{}" marker-end="url(#tip)"/>').format(left + 26, top + BOX, below - 1)
 
 
 def _skip(skip: Skip, tops: Sequence[int], left: int) -> Markup:
