@@ -17,10 +17,12 @@ from hwsr.hls.lower import lower
 from hwsr.ir.graph import IntGraph, Requantize
 from hwsr.quantize import quantize_model
 from hwsr.report.blocks import Block, blocks
+from hwsr.report.claims import Absent, Kind, claims
 from hwsr.report.draw import skips
 from hwsr.report.hardware import RESOURCES, hardware, rows
 from hwsr.report.quality import float_network, quality
 from hwsr.report.timeline import timeline
+from hwsr.report.verdict import Compared, Status, Verdict
 from tests.hls.hls_graphs import BUILDS
 
 KV260 = find_device("kv260")
@@ -146,3 +148,16 @@ def test_the_errors_of_estimates_are_those_of_the_shipped_reports() -> None:
             assert (off.median, off.p90, off.in_range) == pytest.approx(
                 (held.off[name].median, held.off[name].p90, held.off[name].in_range), rel=1e-6, abs=1e-9
             )
+
+
+def test_claims_say_what_was_refuted_first_and_what_was_not_run() -> None:
+    absent = Absent("no kernel for X")
+    wrong = Verdict(Status.DIFFERS, "", "Vitis", (4, 5), 3, (Compared("2 test frames", 99, "values", 3),))
+    found = claims(wrong, absent, absent)
+    assert (found[0].kind, found[0].how) == (Kind.REFUTED, "C simulation: 3 values differ")
+    assert [claim.kind for claim in found].count(Kind.PROVED) == 1
+    assert sum("no kernel for X" in claim.how for claim in found if claim.kind is Kind.UNPROVED) == 2
+    assert "nothing was synthesized" in found[-1].how
+    unsaid = claims(Verdict(Status.NOT_RUN, "there is no csim.json"), absent, absent)
+    assert Kind.REFUTED not in {claim.kind for claim in unsaid}
+    assert [claim.kind for claim in unsaid if "there is no csim.json" in claim.how] == [Kind.UNPROVED]
