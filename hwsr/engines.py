@@ -21,7 +21,8 @@ from hwsr.hls.project import Project, graph_hash, load_project
 from hwsr.ir.check import check_image_network
 from hwsr.ir.graph import IntGraph
 from hwsr.ir.read import read_qonnx
-from hwsr.ir.tiling import Tiling, default_tiling, on_frame, run_tiled
+from hwsr.ir.tiling import Tiling, default_tiling, run_tiled
+from hwsr.ir.whole_frame import on_whole_frame
 from hwsr.reference.run import upscale as reference_upscale
 from hwsr.spec import Spec
 from hwsr.train.checkpoint import load_network, load_tensors
@@ -78,7 +79,7 @@ def project_of(folder: Path, model: Path, graph: IntGraph) -> tuple[Project, Int
     Raises HwsrError unless it was made from `graph`, which is `model`'s.
     """
     project = load_project(folder)
-    built = on_frame(graph, project.manifest.frame)
+    built = on_whole_frame(graph, project.manifest.frame)
     if project.manifest.graph != graph_hash(built):
         raise HwsrError(f"{folder} was not made from {model}; write it again with 'hwsr hls {model} --out {folder}'")
     return project, built

@@ -53,9 +53,10 @@ class Budget:
 BUDGETS = {
     Form.INT8: Budget(4_000, 1e-3, taught=False),
     Form.AFFINE: Budget(4_000, 1e-3, taught=False),
-    Form.LOW_BITS: Budget(20_000, 1e-3, taught=True),
-    Form.TERNARY_2: Budget(40_000, 1e-3, taught=True),
-    Form.TERNARY_4: Budget(40_000, 1e-3, taught=True),
+    Form.LOW_BITS: Budget(4_000, 1e-3, taught=True),
+    # They start close to the float network, which a higher rate only takes them away from.
+    Form.TERNARY_2: Budget(4_000, 3e-4, taught=True),
+    Form.TERNARY_4: Budget(3_000, 3e-4, taught=True),
 }
 
 
@@ -151,8 +152,6 @@ def _train(order: Order, form: Form, spec: Spec, name: str, console: Console) ->
     work = order.work / name
     recipe = recipe_of(form, spec, order.model, order.asked)
     started, finished = (work / "checkpoint.safetensors").exists(), (work / "model.safetensors").exists()
-    # The weights of SP-convs are others than a convolution's: what these learn from the float network is its output.
-    init = None if spec.precision is Precision.TERNARY else order.model
     teacher = order.model if BUDGETS[form].taught else None
     with _timed(work, not finished):
         # A training that is finished is checked to be this one.
@@ -165,7 +164,7 @@ def _train(order: Order, form: Form, spec: Spec, name: str, console: Console) ->
             every=EVERY,
             console=console,
             precision=order.precision,
-            init=init,
+            init=order.model,
             teacher=teacher,
         )
     return work
