@@ -10,7 +10,7 @@ import numpy as np
 
 from hwsr.errors import HwsrError
 from hwsr.ir.check import make_graph
-from hwsr.ir.graph import IntGraph, Node, Scale, SpatialSum
+from hwsr.ir.graph import IntGraph, Node, Rescale, Scale, SpatialSum
 from hwsr.ir.tiling import on_frame
 
 # The constant that stands for 1 / (H W) is at least 2**MEAN_BITS, so off by 2**-(MEAN_BITS + 1) of itself at most.
@@ -32,6 +32,8 @@ def on_whole_frame(graph: IntGraph, frame: tuple[int, int]) -> IntGraph:
 
 def _rescaled(graph: IntGraph, node: Node, frame: tuple[int, int]) -> Node:
     readers = graph.consumers[node.name]
+    if isinstance(node, SpatialSum) and any(isinstance(reader, Rescale) for reader in readers):
+        raise HwsrError(f"node '{node.name}': an affine mean is of the exported frame; export with --frame")
     if isinstance(node, SpatialSum) and not all(isinstance(reader, Scale) for reader in readers):
         raise HwsrError(f"node '{node.name}': a sum over its frame that is no mean; export with --frame")
     sums = {other.name for other in graph.nodes if isinstance(other, SpatialSum)}

@@ -10,6 +10,7 @@ from hwsr.ir.check import make_graph
 from hwsr.ir.graph import Scale, SpatialSum
 from hwsr.ir.whole_frame import on_whole_frame
 from hwsr.reference.run import run, run_all
+from tests.hls.affine_graphs import affine_net
 from tests.hls.hls_graphs import Net, attention_net, tiles_for, tiny_net
 
 
@@ -56,4 +57,11 @@ def test_sums_that_are_no_means_are_refused(spoilt):
     graph = make_graph(nodes, net.frame)
     assert any(isinstance(node, SpatialSum) for node in graph.nodes)
     with pytest.raises(HwsrError, match=r"mean.*export with --frame"):
+        on_whole_frame(graph, (9, 9))
+
+
+def test_an_affine_mean_is_made_at_export():
+    graph = affine_net()
+    assert on_whole_frame(graph, graph.frame) is graph
+    with pytest.raises(HwsrError, match=r"'ca.sum': an affine mean .*; export with --frame"):
         on_whole_frame(graph, (9, 9))
