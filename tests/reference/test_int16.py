@@ -30,7 +30,7 @@ def defined(graph: IntGraph, image: IntArray) -> IntArray:
 def conv(rng: np.random.Generator, name: str, source: str, c_in: int, c_out: int, groups: int = 1) -> Conv:
     """Ternary to 14-bit weights: the ends alone, the upper end alone, or any; mostly three columns wide."""
     limit = int(rng.choice([1, 7, 127, LARGEST]))
-    shape = (c_out * groups, c_in, int(rng.choice([1, 3, 5])), int(rng.choice([1, 3, 3, 3, 3, 3, 3, 5])))
+    shape = (c_out * groups, c_in, int(rng.choice([1, 1, 3, 3, 5])), int(rng.choice([1, 3, 3, 3, 3, 3, 3, 5])))
     weight = [
         rng.choice([-limit, limit], shape),
         np.full(shape, limit),
@@ -42,9 +42,9 @@ def conv(rng: np.random.Generator, name: str, source: str, c_in: int, c_out: int
 
 def random_case(rng: np.random.Generator) -> tuple[IntGraph, IntArray]:
     """Two convolutions and a pixel shuffle on a frame whose width is odd or even, within a tile or beyond one."""
-    height, width = int(rng.integers(1, 5)), int(rng.choice([*range(1, 8), *range(31, 36)]))
+    height, width = int(rng.integers(1, 4)), int(rng.choice([*range(1, 10), 31, 33, 34]))
     groups = int(rng.choice([1, 1, 1, 2]))
-    c_in, hidden = int(rng.integers(1, 4)), int(rng.integers(1, 9))
+    c_in, hidden = int(rng.integers(1, 4)), int(rng.integers(1, 8))
     of = QType(int(rng.choice([1, 4, 8, 8, 8, 12])), bool(rng.integers(2)), 0)
     kept = QType(int(rng.choice([2, 8, 8])), bool(rng.integers(2)), int(rng.integers(-4, 3)))
     nodes: tuple[Node, ...] = (
@@ -73,7 +73,7 @@ def agree(rng: np.random.Generator) -> int:
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 def test_random_cases(seed: int) -> None:
     agree(np.random.default_rng(seed))
 
@@ -92,7 +92,7 @@ def one_conv(weight: IntArray, of: QType, width: int) -> IntGraph:
 
 
 @given(st.integers(1, 35), st.booleans(), st.booleans(), st.integers(0, 2**32 - 1))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 def test_sums_at_the_bound_of_32_bits(width: int, signed: bool, alike: bool, seed: int) -> None:
     """Weights as large as the proof lets them be, on inputs of 13 bits, of which the image holds the ends."""
     rng, of = np.random.default_rng(seed), QType(13, signed, 0)
@@ -112,7 +112,7 @@ def test_sums_at_the_bound_of_32_bits(width: int, signed: bool, alike: bool, see
     ("weights", "of", "dtype"),
     [
         ((LARGEST,) * 3, QType(8, False, 0), np.int16),
-        ((1 << 14, 0, 0), QType(8, False, 0), None),
+        ((1 << 14, 0, 0), QType(8, False, 0), np.float32),
         (((1 << 14) - 1, 1, -1), QType(8, False, 0), np.int16),
         ((LARGEST, LARGEST, LARGEST + 2), QType(8, False, 0), None),
         # Sums of two inputs: 2 * 2^14 does not fit, 2 * (2^14 - 1) does.
@@ -132,9 +132,9 @@ def test_only_what_fits_16_bits_is_multiplied(weights: tuple[int, ...], of: QTyp
 
 
 def test_sums_beyond_32_bits_take_floats() -> None:
-    """13,653 channels of 127 * 255 in halves, three columns: the first that is not below 2^31."""
+    """Channels of weights of 127 on bytes: in halves 3 * 127 * 510 + 127 * 255 of each, 9,474 of which pass 2^31."""
     of = QType(8, False, 0)
-    for channels, dtype in ((5500, np.int16), (5700, None)):
+    for channels, dtype in ((9473, np.int16), (9474, None)):
         graph = one_conv(np.full((1, channels, 1, 3), 127), of, 2)
         assert (pair_magnitude(graph.nodes[1], graph.tensors["x"]) < 1 << 31) == (dtype is np.int16)
         made = make_plan(graph)
