@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import prod
 
 from hwsr.estimate.layers import operations
+from hwsr.ir.fused import beginnings, endings
 from hwsr.ir.graph import (
     Add,
     ChannelMul,
@@ -55,15 +56,14 @@ class Block:
 
 
 def blocks(graph: IntGraph) -> tuple[Block, ...]:
-    """Every operation of a network, in order; a rounding that is an operation's only reader belongs to it."""
-    ends = _endings(graph)
-    within = {end.name: name for name, end in ends.items()}
+    """Every operation of a network, in order; a rounding that its stage ends with belongs to it (`hwsr.ir.fused`)."""
+    ends, within = endings(graph), beginnings(graph)
     pixels = prod(graph.frame)
     found = []
     for node in graph.nodes:
         if node.name in within:
             continue
-        made = ends.get(node.name, node)
+        made = (node, *ends.get(node.name, ()))[-1]
         tensor = graph.tensors[made.name]
         part = _PART.match(node.name)
         found.append(
@@ -81,17 +81,6 @@ def blocks(graph: IntGraph) -> tuple[Block, ...]:
             )
         )
     return tuple(found)
-
-
-def _endings(graph: IntGraph) -> dict[str, Node]:
-    """The rounding that ends an operation, by the operation's name."""
-    result: dict[str, Node] = {}
-    for node in graph.nodes:
-        readers = graph.consumers[node.name]
-        rounds = isinstance(node, Input | Requantize | Rescale)
-        if not rounds and len(readers) == 1 and isinstance(readers[0], Requantize | Rescale):
-            result[node.name] = readers[0]
-    return result
 
 
 def _label(node: Node) -> str:

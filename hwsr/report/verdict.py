@@ -125,7 +125,7 @@ def _read(path: Path) -> _Csim:
         raise HwsrError(
             f"{path.name} is damaged, or of an earlier hwsr and does not say of what model it is; run 'hwsr csim' again"
         ) from error
-    parts = (found.frames, *found.images, *found.dataflow)
+    parts: tuple[_Frames | _Image | _Dataflow, ...] = (found.frames, *found.images, *found.dataflow)
     if found.mismatches != sum(part.mismatches for part in parts):
         raise HwsrError(f"{path.name} contradicts itself on how many values differ; run 'hwsr csim' again")
     return found
