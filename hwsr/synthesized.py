@@ -20,8 +20,8 @@ from hwsr.hls.fifo import with_depths
 from hwsr.hls.lower import lower
 from hwsr.hls.project import Project, load_project
 from hwsr.hls.reports import RESOURCES, Module, Reports, read_reports
+from hwsr.ir.fused import beginnings
 from hwsr.ir.graph import Conv, IntGraph
-from hwsr.ir.stages import fused_requantizations
 from hwsr.simulate.process import depths
 
 # The estimate of each figure: in csynth's report, and after Vivado's synthesis.
@@ -64,7 +64,7 @@ def synthesized(folder: Path, model: Path | None) -> Synthesized:
 def _estimates(graph: IntGraph, project: Project) -> dict[str, Estimate]:
     """Of the project's own stages. Raises HwsrError where this release of hwsr would fold them otherwise."""
     manifest = project.manifest
-    fused = {made.name: name for name, made in fused_requantizations(graph).items()}
+    fused = beginnings(graph)
     own = [layer for layer in manifest.layers if layer.traced]
     named = {fused.get(layer.makes, layer.makes): layer for layer in own}
     summing = [node for node in graph.nodes if isinstance(node, Conv) and named[node.name].adders is not None]

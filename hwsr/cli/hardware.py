@@ -24,6 +24,7 @@ from hwsr.cli.app import (
     write_figures,
 )
 from hwsr.errors import HwsrError
+from hwsr.hls.tlast import Tlast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,6 +111,11 @@ SecondsOption = Annotated[
 ]
 
 
+OffChipOption = Annotated[
+    bool, typer.Option("--off-chip", help="FIFOs that hold a frame are in external memory, outside the AXI4-Stream top")
+]
+
+
 def solve_adders(asked: Asked, which: Which | None, seconds: float | None) -> dict[str, Solved]:
     """The adder graphs of a network, with their progress shown; what was found is printed.
 
@@ -150,22 +156,27 @@ def hls(
     ] = None,
     adders: AddersOption = None,
     adder_seconds: SecondsOption = None,
+    tlast: Annotated[Tlast, typer.Option(help="what TLAST ends in the AXI4-Stream top's video")] = Tlast.LINE,
+    off_chip: OffChipOption = False,
     json: JsonOption = None,
 ) -> None:
     """Write the HLS C++ project of a model, with its testbench and the reference's outputs."""
     from hwsr.adders.stages import graphs
     from hwsr.hls.project import is_too_new, write_project
     from hwsr.ir.tiling import on_frame
+    from hwsr.ir.whole_frame import on_whole_frame
     from hwsr.plan.depths import found_depths
     from hwsr.reference.run import run
     from hwsr.tiles import test_tiles
 
     asked = asked_of(model, plan, device, clock, reuse_factor, backend)
     if frame:
-        asked = replace(asked, graph=on_frame(asked.graph, parse_size(frame)))
+        placed = on_whole_frame if off_chip else on_frame
+        asked = replace(asked, graph=placed(asked.graph, parse_size(frame)))
         if asked.graph.frame != parse_size(frame):
             raise HwsrError(
-                f"--frame {frame}: a mean over its frame fixes this network's; export it with --frame {frame}"
+                f"--frame {frame}: a mean over its frame fixes this network's; export it with --frame {frame}, or "
+                "give --off-chip as well"
             )
     graph = asked.graph
     solved = solve_adders(asked, adders, adder_seconds)
@@ -184,9 +195,15 @@ def hls(
             1000 / asked.clock_mhz,
             asked.reuse,
             graphs(solved),
+            tlast,
+            off_chip,
             depths,
         )
     console.print(f"wrote {out}: {len(project.manifest.layers)} stages, {project.manifest.frames} test frames")
+    if off_chip:
+        console.print(
+            f"{project.manifest.axi_top} keeps {len(project.manifest.outside)} FIFOs outside: see docs/board.md"
+        )
     if is_too_new(project.manifest.backend, project.manifest.part):
         console.print(f"Vivado HLS has no part {project.manifest.part}: its README.md says what to do")
     figures = project.manifest.model_dump(mode="json")
@@ -201,10 +218,9 @@ def hls_lint(
     """Look in a project's C++ for what Vitis and Vivado HLS refuse or answer with bad hardware. 'hls' does so too."""
     from dataclasses import asdict
 
-    from hwsr.hls.lint import lint
-    from hwsr.hls.project import FIRMWARE, load_project
+    from hwsr.hls.project import FIRMWARE, lint_project, load_project
 
-    findings = lint(project / FIRMWARE, load_project(project).manifest.top)
+    findings = lint_project(project, load_project(project).manifest)
     for finding in findings:
         console.print(f"{project / FIRMWARE}/{finding}", soft_wrap=True)
     console.print(f"{len(findings)} findings" if findings else "no finding")
@@ -237,13 +253,16 @@ def csim(
     dataflow: Annotated[
         bool, typer.Option("--dataflow", help="also run the stages side by side, FIFOs as deep as declared")
     ] = False,
+    axi: Annotated[
+        bool, typer.Option("--axi", help="also through the AXI4-Stream top, with its TLAST and TUSER")
+    ] = False,
     json: JsonOption = None,
 ) -> None:
     """Compile the project's testbench with g++, run it, and compare it with the reference as integers."""
     from hwsr.verify import render_report, verify
 
     with console.status("compiling and simulating"):
-        report = verify(project, model, image or [], dataflow)
+        report = verify(project, model, image or [], dataflow, axi)
     console.print(render_report(report))
     try:
         write_figures(json, report.as_json())
@@ -266,23 +285,29 @@ def estimate(
     backend: BackendOption = None,
     adders: AddersOption = None,
     adder_seconds: SecondsOption = None,
+    off_chip: OffChipOption = False,
     json: JsonOption = None,
 ) -> None:
     """Estimate resources, cycles and frame rate before any synthesis. Every figure is an estimate."""
     from hwsr.adders.stages import graphs
     from hwsr.estimate.design import estimate as estimate_design
     from hwsr.estimate.show import as_json, render
+    from hwsr.ir.outside import frame_deep
+    from hwsr.ir.whole_frame import on_whole_frame
     from hwsr.plan.depths import interval_at
 
     asked = asked_of(model, plan, device, clock, reuse_factor, backend, frame)
+    if off_chip and frame:
+        asked = replace(asked, graph=on_whole_frame(asked.graph, asked.image))
     # As `hls` writes them, so that the estimate is of the project.
     solved = solve_adders(asked, adders, adder_seconds)
     hardware = asked.hardware(graphs(solved))
     stages = hardware.stages(asked.graph, asked.depths)
+    outside = frame_deep(stages) if off_chip else ()
     with console.status("simulating"):
         interval = interval_at(asked.graph, hardware, asked.depths)
     target = asked.device, asked.clock_mhz, asked.image, asked.backend.law
-    design = estimate_design(asked.graph, stages, *target, interval)
+    design = estimate_design(asked.graph, stages, *target, outside, interval)
     console.print(render(design))
     write_figures(json, as_json(design))
 

@@ -45,6 +45,11 @@ def as_json(estimate: Estimate) -> dict[str, Any]:
             "ranges": _ends(estimate.ranges),
             "usage": estimate.usage,
             "overflow": estimate.overflow,
+            "off_chip": {
+                "fifos": len(estimate.outside),
+                "bytes": sum(fifo.held_bytes for fifo in estimate.outside),
+                "mb_per_s": estimate.memory_mb_s,
+            },
             **_counted(estimate.counts, pixels),
         },
         "layers": [_layer(layer, pixels) for layer in estimate.layers],
@@ -158,6 +163,12 @@ def _rate(estimate: Estimate) -> Text:
         )
     if estimate.passes > 1:
         lines.append(f"a frame waits {estimate.passes} frame times for the one before, behind as many spatial sums")
+    if estimate.outside:
+        held = sum(fifo.held_bytes for fifo in estimate.outside)
+        lines.append(
+            f"off chip: {len(estimate.outside)} FIFOs of {held / 1e6:,.2f} MB in external memory, written and read at "
+            f"{estimate.memory_mb_s:,.0f} MB/s together"
+        )
     short = ", ".join(f"{missing:,} {name}" for name, missing in estimate.overflow.items())
     remedy = "raise --reuse-factor, or choose a larger --device"
     lines.append(f"does not fit: short of {short}; {remedy}" if short else "fits, by these estimates")

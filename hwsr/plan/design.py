@@ -102,7 +102,7 @@ class Planned:
         interval = self.selection.clocks(self.choices) if self.interval is None else self.interval
         image = target.image(self.graph.scale)
         stages = self.hardware.stages(self.graph, self.depths)
-        return estimate(self.graph, stages, target.device, target.clock_mhz, image, target.backend, interval)
+        return estimate(self.graph, stages, target.device, target.clock_mhz, image, target.backend, (), interval)
 
     @property
     def budget(self) -> int | None:
