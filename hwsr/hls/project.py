@@ -20,7 +20,7 @@ from hwsr.errors import HwsrError, InternalError
 from hwsr.hls import BACKENDS
 from hwsr.hls.axi import Frame, Video, name_of, write_axi
 from hwsr.hls.data import hard_frames, write_frames
-from hwsr.hls.fifo import IN_FLIGHT
+from hwsr.hls.fifo import IN_FLIGHT, with_depths
 from hwsr.hls.firmware import Top, read_top
 from hwsr.hls.lint import Finding, lint
 from hwsr.hls.lower import lower
@@ -162,6 +162,7 @@ def write_project(
     adders: Mapping[str, AdderGraph] | None = None,
     tlast: Tlast = Tlast.LINE,
     off_chip: bool = False,
+    depths: Mapping[str, int] | None = None,
 ) -> Project:
     """Write the project of `graph` to `out`, replacing what an earlier call wrote there.
 
@@ -170,6 +171,7 @@ def write_project(
     part: DEFAULT_PARTS has the default.
     reuse_factor: see `lower`; the default is scale^2, the clocks that an input pixel's output pixels take to leave.
     adders: see `lower`; by default those of the ternary convolutions that take one clock a pixel, found here.
+    depths: see `with_depths`; by default those of `lower`.
     tlast: what TLAST ends in the AXI4-Stream top function's video; off_chip: its FIFOs that hold a frame are outside.
     Raises HwsrError for a node or type that has no hardware, for a network not of images, and when `out` cannot be
     written or holds other files; InternalError where the C++ holds what HLS would refuse or punish.
@@ -181,6 +183,7 @@ def write_project(
     part = part or DEFAULT_PARTS[backend]
     reuse = graph.scale**2 if reuse_factor is None else reuse_factor
     stages = lower(graph, reuse, _ternary(graph, reuse) if adders is None else adders)
+    stages = stages if depths is None else with_depths(stages, depths)
     frames = np.concatenate([tiles.astype(np.int64), hard_frames(graph.input, graph.frame)])
     manifest = _manifest(graph, stages, _top_name(out), backend, part, clock_ns, len(frames), tlast)
     outside = frame_deep(stages) if off_chip else ()
