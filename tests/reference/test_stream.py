@@ -167,6 +167,23 @@ def test_grids_that_leave_the_exponents_of_float32_take_float64() -> None:
     assert np.array_equal(run(graph, image), defined(graph, image))
 
 
+@pytest.mark.parametrize("int16", [False, True])
+def test_halves_that_only_a_float64_tells_apart(int16: bool) -> None:
+    """100.5 and 2^-20 more or less: rounded once, to the even one, up and down."""
+    nodes: tuple[Node, ...] = (
+        Input("x", (), 1, QType(30, True, 20)),
+        Requantize("r", ("x",), BYTE),
+        Conv("c", ("r",), np.ones((1, 1, 1, 3), int), 2, np.zeros(1, int), np.zeros(1, int)),
+    )
+    graph = make_graph(nodes, (1, 4))
+    image = np.array([[[(201 << 19), (201 << 19) + 1, (201 << 19) - 1, -(201 << 19) - 1]]])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "LEAST_PAIRED", 1)
+        if not int16:
+            patch.setattr(plan, "_int16_is_exact", lambda: False)
+        assert np.array_equal(run(graph, image), defined(graph, image))
+
+
 def test_a_factor_is_folded_into_its_convolution_only_where_it_stays_exact() -> None:
     for factor, merged in ((127, True), (1 << 20, False)):
         scale = Scale("s", ("c",), np.array([factor]), 24, np.zeros(1, int))
