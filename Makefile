@@ -22,6 +22,10 @@ REUSE ?=
 OUT ?= 1920x1080
 FPS ?=
 PLAN ?=
+# The AXI4-Stream top: what TLAST ends, line or frame; OFF_CHIP=1: FIFOs of a frame outside; AXI=1: csim checks it too.
+TLAST ?= line
+OFF_CHIP ?=
+AXI ?=
 
 slug = $(shell printf '%s' '$(1)' | tr 'A-Z' 'a-z' | tr -cs 'a-z0-9' '_' | sed 's/^_//; s/_$$//')
 NAME ?= $(call slug,$(NET))
@@ -31,10 +35,13 @@ TRAIN_OPTIONS = --steps $(STEPS) $(if $(DATA),--data "$(DATA)") $(if $(RESUME),-
 FOLDED = $(if $(REUSE),--reuse-factor $(REUSE))
 # A plan decides all of these.
 HARDWARE = $(if $(PLAN),--plan "$(PLAN)",--backend $(BACKEND) --device $(DEVICE) --clock $(CLOCK) $(FOLDED))
+# Exported means are those of small tiles; whole frames get theirs in hardware.
+EXPORT = $(HWSR) export "$(RUN)" $(if $(OFF_CHIP),,--frame $(FRAME))
+WHOLE = $(if $(OFF_CHIP),--off-chip --frame $(FRAME))
 # What needs a model goes on with a training that was interrupted.
 STARTED = $(if $(RESUME),,$(if $(wildcard $(RUN)/checkpoint.safetensors),--resume))
 
-.PHONY: setup run train-ternary train-int8 export plan hls csim estimate test test-full bench lint clean
+.PHONY: setup run train-ternary train-int8 export plan hls csim estimate report test test-full bench lint clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.ready
@@ -56,25 +63,29 @@ train-int8: setup
 .PHONY: train
 train: setup
 	$(HWSR) train "$(NET)" --out "$(RUN)" $(TRAIN_OPTIONS) --json "$(RUN)/train.json"
-	$(HWSR) export "$(RUN)" --frame $(FRAME)
+	$(EXPORT)
 	$(HWSR) eval "$(RUN)" --engine reference --json "$(RUN)/eval.json"
 
 # Training is kept; what follows takes seconds and is made anew, so that FRAME, BACKEND and CLOCK always count.
 export: $(RUN)/model.safetensors
-	$(HWSR) export "$(RUN)" --frame $(FRAME)
+	$(EXPORT)
 
 plan: export
 	$(HWSR) plan "$(RUN)" --device $(DEVICE) --clock $(CLOCK) --backend $(BACKEND) --out $(OUT) \
 	    $(if $(FPS),--fps $(FPS)) --output "$(RUN)/plan.json"
 
 hls: export
-	$(HWSR) hls "$(RUN)" --out "$(PROJECT)" $(HARDWARE)
+	$(HWSR) hls "$(RUN)" --out "$(PROJECT)" $(HARDWARE) --tlast $(TLAST) $(WHOLE)
 
 csim: hls
-	$(HWSR) csim "$(PROJECT)" -m "$(RUN)" $(foreach image,$(IMAGES),--image "$(image)") --json "$(RUN)/csim.json"
+	$(HWSR) csim "$(PROJECT)" -m "$(RUN)" $(foreach image,$(IMAGES),--image "$(image)") $(if $(AXI),--axi) --json "$(RUN)/csim.json"
 
 estimate: export
-	$(HWSR) estimate "$(RUN)" $(HARDWARE) --json "$(RUN)/estimate.json"
+	$(HWSR) estimate "$(RUN)" $(HARDWARE) $(WHOLE) --json "$(RUN)/estimate.json"
+
+# With the verdict of `make csim`, where that was of this model in this hardware; on the images of EVAL.
+report: export
+	$(HWSR) report "$(RUN)" $(HARDWARE) $(if $(EVAL),--data "$(EVAL)") --out "$(RUN)/report.html" --json "$(RUN)/report.json"
 
 # The whole way, on the photographs that the scikit-image and scikit-learn wheels carry.
 run: setup

@@ -19,9 +19,10 @@ from hwsr.export.qonnx import exported_weights
 from hwsr.hls.csim import upscale as csim_upscale
 from hwsr.hls.project import Project, graph_hash, load_project
 from hwsr.ir.check import check_image_network
-from hwsr.ir.graph import IntGraph, Rescale
+from hwsr.ir.graph import IntGraph
 from hwsr.ir.read import read_qonnx
-from hwsr.ir.tiling import Tiling, default_tiling, on_frame, run_tiled
+from hwsr.ir.tiling import Tiling, default_tiling, run_tiled
+from hwsr.ir.whole_frame import on_whole_frame
 from hwsr.reference.run import upscale as reference_upscale
 from hwsr.spec import Spec
 from hwsr.train.checkpoint import load_network, load_tensors
@@ -66,7 +67,6 @@ def make_upscaler(engine: Engine, model: Path, project: Path | None = None) -> t
             return lambda image: _to_hwc(reference_upscale(graph, _to_chw(image, graph.input.channels))), graph.scale
         case Engine.CSIM:
             graph = model_graph(model)
-            _check_hardware(model, graph)
             if project is None:
                 raise HwsrError("the csim engine needs the model's HLS project; give --project hls_projects/NAME")
             built, on_its_frame = project_of(project, model, graph)
@@ -78,18 +78,11 @@ def project_of(folder: Path, model: Path, graph: IntGraph) -> tuple[Project, Int
 
     Raises HwsrError unless it was made from `graph`, which is `model`'s.
     """
-    _check_hardware(model, graph)
     project = load_project(folder)
-    built = on_frame(graph, project.manifest.frame)
+    built = on_whole_frame(graph, project.manifest.frame)
     if project.manifest.graph != graph_hash(built):
         raise HwsrError(f"{folder} was not made from {model}; write it again with 'hwsr hls {model} --out {folder}'")
     return project, built
-
-
-def _check_hardware(model: Path, graph: IntGraph) -> None:
-    """Raise HwsrError for an affine network, of which no HLS project can be made."""
-    if any(isinstance(node, Rescale) for node in graph.nodes):
-        raise HwsrError(f"{model}: int8a has no HLS kernels and runs in the reference alone; take int8 for hardware")
 
 
 def _csim_upscale(project: Project, graph: IntGraph, image: Image) -> Image:

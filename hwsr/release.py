@@ -6,9 +6,8 @@ models/NAME_int8 and so on; what their trainings need to be resumed stays in a f
 """
 
 import hashlib
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +28,7 @@ from hwsr.form import Form
 from hwsr.quant import build
 from hwsr.reference.run import upscale
 from hwsr.spec import Precision, Spec, parse_spec
-from hwsr.sweep import Quality, training_seconds
+from hwsr.sweep import Quality, timed, training_seconds
 from hwsr.train.checkpoint import Card, load_network, load_tensors, model_file, save_model
 from hwsr.train.loop import train
 from hwsr.train.progress import describe
@@ -53,9 +52,10 @@ class Budget:
 BUDGETS = {
     Form.INT8: Budget(4_000, 1e-3, taught=False),
     Form.AFFINE: Budget(4_000, 1e-3, taught=False),
-    Form.LOW_BITS: Budget(20_000, 1e-3, taught=True),
-    Form.TERNARY_2: Budget(40_000, 1e-3, taught=True),
-    Form.TERNARY_4: Budget(40_000, 1e-3, taught=True),
+    Form.LOW_BITS: Budget(4_000, 1e-3, taught=True),
+    # They start close to the float network, which a higher rate only takes them away from.
+    Form.TERNARY_2: Budget(4_000, 3e-4, taught=True),
+    Form.TERNARY_4: Budget(3_000, 3e-4, taught=True),
 }
 
 
@@ -151,10 +151,8 @@ def _train(order: Order, form: Form, spec: Spec, name: str, console: Console) ->
     work = order.work / name
     recipe = recipe_of(form, spec, order.model, order.asked)
     started, finished = (work / "checkpoint.safetensors").exists(), (work / "model.safetensors").exists()
-    # The weights of SP-convs are others than a convolution's: what these learn from the float network is its output.
-    init = None if spec.precision is Precision.TERNARY else order.model
     teacher = order.model if BUDGETS[form].taught else None
-    with _timed(work, not finished):
+    with nullcontext() if finished else timed(work):
         # A training that is finished is checked to be this one.
         train(
             spec,
@@ -165,21 +163,10 @@ def _train(order: Order, form: Form, spec: Spec, name: str, console: Console) ->
             every=EVERY,
             console=console,
             precision=order.precision,
-            init=init,
+            init=order.model,
             teacher=teacher,
         )
     return work
-
-
-@contextmanager
-def _timed(work: Path, counts: bool) -> Iterator[None]:
-    """Add the time of the block, however it ends, to what the training in `work` has taken."""
-    start = time.monotonic()
-    try:
-        yield
-    finally:
-        if counts and work.is_dir():
-            write_json(work / "seconds.json", training_seconds(work) + time.monotonic() - start)
 
 
 def _earlier_seconds(folder: Path) -> float | None:

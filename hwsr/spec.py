@@ -199,8 +199,9 @@ Spec = ModelSpec | PeerSpec
 
 
 def in_float(spec: Spec) -> Spec:
-    """The same fixed-point network, in float."""
-    return replace(spec, precision=Precision.FLOAT, bits=ALL_8)
+    """The same network in float; of a ternary one, that of whose convolutions its SP-convs are made."""
+    floating = replace(spec, precision=Precision.FLOAT, bits=ALL_8)
+    return replace(floating, sp_ratio=1) if isinstance(floating, ModelSpec) else floating
 
 
 def _slug(spec: Spec) -> str:

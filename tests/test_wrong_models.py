@@ -213,15 +213,3 @@ def test_what_is_refused_leaves_no_folder(
     model = [right / "float"] if words[0] == "quantize" else []
     refused(capsys, monkeypatch, [words[0], *model, *words[1:], "--out", tmp_path / "deep" / "out"], "")
     assert not list(tmp_path.iterdir())
-
-
-def test_an_affine_model_has_no_simulation_and_no_advice_to_make_one(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, right: Path, tmp_path: Path
-) -> None:
-    path, out = tmp_path / "affine.onnx", ["-o", tmp_path / "out.png", "--engine=csim"]
-    export_qonnx(random_network(f"{FLOAT} int8a"), path, (16, 20))
-    for project in ([], ["--project", right / "project"]):
-        refused(
-            capsys, monkeypatch, ["upscale", right / "photo.png", "-m", path, *out, *project], "take int8 for hardware"
-        )
-    refused(capsys, monkeypatch, ["csim", right / "project", "-m", path], "take int8 for hardware")

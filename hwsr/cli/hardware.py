@@ -24,12 +24,18 @@ from hwsr.cli.app import (
     write_figures,
 )
 from hwsr.errors import HwsrError
+from hwsr.hls.tlast import Tlast
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hwsr.adders.stages import Solved
     from hwsr.estimate.devices import Device
+    from hwsr.ir.adder_graph import AdderGraph
     from hwsr.ir.graph import IntGraph
     from hwsr.ir.stages import Reuse
+    from hwsr.plan.depths import Hardware
+    from hwsr.plan.file import Plan
 
 PlanOption = Annotated[Path | None, typer.Option(help="plan file, which decides all that hardware is built by")]
 DeviceOption = Annotated[str | None, typer.Option(help="board or part [kv260; for Vivado HLS projects zcu104]")]
@@ -42,8 +48,7 @@ BackendOption = Annotated[Backend | None, typer.Option(help="whose HLS compiler 
 class Asked:
     """What hardware is built by: options, or a plan in the place of all of them.
 
-    graph: on the frame that the hardware works on; image: (H, W) of what is upscaled; adders: which convolutions become
-    adder graphs where nothing else is said: a plan has priced none.
+    graph: on the frame that the hardware works on; image: (H, W) of what is upscaled.
     """
 
     graph: IntGraph
@@ -52,7 +57,19 @@ class Asked:
     device: Device
     clock_mhz: float
     backend: Backend
-    adders: Which
+    plan: Plan | None = None
+
+    @property
+    def depths(self) -> dict[str, int] | None:
+        """Words of every stream, those of the lowering where None."""
+        return self.plan.depths if self.plan else None
+
+    def hardware(self, adders: Mapping[str, AdderGraph]) -> Hardware:
+        """What stages are lowered by, on any frame."""
+        from hwsr.estimate.design import timing_on
+        from hwsr.plan.depths import Hardware
+
+        return Hardware(self.reuse, adders, timing_on(self.device, self.clock_mhz, self.backend.law))
 
 
 def asked_of(
@@ -75,32 +92,47 @@ def asked_of(
         image = parse_size(frame) if frame else graph.frame
         reuse = graph.scale**2 if reuse_factor is None else reuse_factor
         part, mhz = find_device(device or "kv260"), check_clock(200.0 if clock is None else clock)
-        return Asked(on_frame(graph, image), image, reuse, part, mhz, backend or Backend.VITIS, Which.TERNARY)
+        return Asked(on_frame(graph, image), image, reuse, part, mhz, backend or Backend.VITIS)
     given = {"device": device, "clock": clock, "reuse-factor": reuse_factor, "backend": backend, "frame": frame}
     for name, value in given.items():
         if value is not None:
             raise HwsrError(f"--{name} beside --plan, which decides it; leave one of them out")
     found, built = read_plan(plan, graph)
     part = find_device(found.device)
-    return Asked(built, found.image, found.foldings, part, found.clock_mhz, Backend(found.backend), Which.NONE)
+    return Asked(built, found.image, found.foldings, part, found.clock_mhz, Backend(found.backend), found)
 
 
 AddersOption = Annotated[
     Which | None,
-    typer.Option(help="convolutions of one clock a pixel that become adder graphs [ternary; none with a plan]"),
+    typer.Option(help="convolutions of one clock a pixel that become adder graphs [ternary]"),
 ]
 SecondsOption = Annotated[
     float | None, typer.Option(min=0.1, help="bound of the search for shared sums, for each convolution [none]")
 ]
 
 
+OffChipOption = Annotated[
+    bool, typer.Option("--off-chip", help="FIFOs that hold a frame are in external memory, outside the AXI4-Stream top")
+]
+
+
 def solve_adders(asked: Asked, which: Which | None, seconds: float | None) -> dict[str, Solved]:
-    """The adder graphs of a network, with their progress shown; what was found is printed."""
+    """The adder graphs of a network, with their progress shown; what was found is printed.
+
+    Raises HwsrError for an option beside a plan, which decides them, and where a plan's are not found again.
+    """
     from hwsr.adders.stages import chosen, describe, solve
+    from hwsr.plan.file import solved_adders
 
     progress = partial(track, description="sharing sums", console=console, transient=True)
-    wanted = chosen(asked.graph, asked.reuse, asked.adders if which is None else which)
-    solved = solve(asked.graph, wanted, seconds, progress)
+    if asked.plan:
+        for name, value in {"adders": which, "adder-seconds": seconds}.items():
+            if value is not None:
+                raise HwsrError(f"--{name} beside --plan, which decides it; leave one of them out")
+        solved = solved_adders(asked.plan, asked.graph, progress)
+    else:
+        wanted = chosen(asked.graph, asked.reuse, Which.TERNARY if which is None else which)
+        solved = solve(asked.graph, wanted, seconds, progress)
     for line in describe(solved):
         console.print(line)
     return solved
@@ -124,24 +156,34 @@ def hls(
     ] = None,
     adders: AddersOption = None,
     adder_seconds: SecondsOption = None,
+    tlast: Annotated[Tlast, typer.Option(help="what TLAST ends in the AXI4-Stream top's video")] = Tlast.LINE,
+    off_chip: OffChipOption = False,
     json: JsonOption = None,
 ) -> None:
     """Write the HLS C++ project of a model, with its testbench and the reference's outputs."""
     from hwsr.adders.stages import graphs
     from hwsr.hls.project import is_too_new, write_project
     from hwsr.ir.tiling import on_frame
+    from hwsr.ir.whole_frame import on_whole_frame
+    from hwsr.plan.depths import found_depths
     from hwsr.reference.run import run
     from hwsr.tiles import test_tiles
 
     asked = asked_of(model, plan, device, clock, reuse_factor, backend)
     if frame:
-        asked = replace(asked, graph=on_frame(asked.graph, parse_size(frame)))
+        placed = on_whole_frame if off_chip else on_frame
+        asked = replace(asked, graph=placed(asked.graph, parse_size(frame)))
         if asked.graph.frame != parse_size(frame):
             raise HwsrError(
-                f"--frame {frame}: a mean over its frame fixes this network's; export it with --frame {frame}"
+                f"--frame {frame}: a mean over its frame fixes this network's; export it with --frame {frame}, or "
+                "give --off-chip as well"
             )
     graph = asked.graph
     solved = solve_adders(asked, adders, adder_seconds)
+    depths = asked.depths
+    if asked.plan and graph.frame != asked.plan.frame:
+        # Those of a plan are for its own rows.
+        depths = found_depths(graph, asked.hardware(graphs(solved)))
     with console.status("writing the HLS project"):
         project = write_project(
             graph,
@@ -153,8 +195,15 @@ def hls(
             1000 / asked.clock_mhz,
             asked.reuse,
             graphs(solved),
+            tlast,
+            off_chip,
+            depths,
         )
     console.print(f"wrote {out}: {len(project.manifest.layers)} stages, {project.manifest.frames} test frames")
+    if off_chip:
+        console.print(
+            f"{project.manifest.axi_top} keeps {len(project.manifest.outside)} FIFOs outside: see docs/board.md"
+        )
     if is_too_new(project.manifest.backend, project.manifest.part):
         console.print(f"Vivado HLS has no part {project.manifest.part}: its README.md says what to do")
     figures = project.manifest.model_dump(mode="json")
@@ -169,10 +218,9 @@ def hls_lint(
     """Look in a project's C++ for what Vitis and Vivado HLS refuse or answer with bad hardware. 'hls' does so too."""
     from dataclasses import asdict
 
-    from hwsr.hls.lint import lint
-    from hwsr.hls.project import FIRMWARE, load_project
+    from hwsr.hls.project import FIRMWARE, lint_project, load_project
 
-    findings = lint(project / FIRMWARE, load_project(project).manifest.top)
+    findings = lint_project(project, load_project(project).manifest)
     for finding in findings:
         console.print(f"{project / FIRMWARE}/{finding}", soft_wrap=True)
     console.print(f"{len(findings)} findings" if findings else "no finding")
@@ -205,13 +253,16 @@ def csim(
     dataflow: Annotated[
         bool, typer.Option("--dataflow", help="also run the stages side by side, FIFOs as deep as declared")
     ] = False,
+    axi: Annotated[
+        bool, typer.Option("--axi", help="also through the AXI4-Stream top, with its TLAST and TUSER")
+    ] = False,
     json: JsonOption = None,
 ) -> None:
     """Compile the project's testbench with g++, run it, and compare it with the reference as integers."""
     from hwsr.verify import render_report, verify
 
     with console.status("compiling and simulating"):
-        report = verify(project, model, image or [], dataflow)
+        report = verify(project, model, image or [], dataflow, axi)
     console.print(render_report(report))
     try:
         write_figures(json, report.as_json())
@@ -234,19 +285,29 @@ def estimate(
     backend: BackendOption = None,
     adders: AddersOption = None,
     adder_seconds: SecondsOption = None,
+    off_chip: OffChipOption = False,
     json: JsonOption = None,
 ) -> None:
     """Estimate resources, cycles and frame rate before any synthesis. Every figure is an estimate."""
     from hwsr.adders.stages import graphs
     from hwsr.estimate.design import estimate as estimate_design
     from hwsr.estimate.show import as_json, render
-    from hwsr.hls.lower import lower
+    from hwsr.ir.outside import frame_deep
+    from hwsr.ir.whole_frame import on_whole_frame
+    from hwsr.plan.depths import interval_at
 
     asked = asked_of(model, plan, device, clock, reuse_factor, backend, frame)
+    if off_chip and frame:
+        asked = replace(asked, graph=on_whole_frame(asked.graph, asked.image))
     # As `hls` writes them, so that the estimate is of the project.
     solved = solve_adders(asked, adders, adder_seconds)
-    stages = lower(asked.graph, asked.reuse, graphs(solved))
-    design = estimate_design(asked.graph, stages, asked.device, asked.clock_mhz, asked.image, asked.backend.law)
+    hardware = asked.hardware(graphs(solved))
+    stages = hardware.stages(asked.graph, asked.depths)
+    outside = frame_deep(stages) if off_chip else ()
+    with console.status("simulating"):
+        interval = interval_at(asked.graph, hardware, asked.depths)
+    target = asked.device, asked.clock_mhz, asked.image, asked.backend.law
+    design = estimate_design(asked.graph, stages, *target, outside, interval)
     console.print(render(design))
     write_figures(json, as_json(design))
 

@@ -1,5 +1,6 @@
 """Commands about networks: count, adders, equal, tables, matrix, summary."""
 
+import os
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,8 @@ import typer
 from rich.progress import track
 
 from hwsr.cli.app import MISMATCH, JsonOption, ModelFolder, app, console, write_figures
+from hwsr.errors import HwsrError
+from hwsr.files import cache_folder
 
 
 @app.command("count")
@@ -64,11 +67,41 @@ def tables(json: JsonOption = None) -> None:
 
 
 @app.command()
-def matrix(json: JsonOption = None) -> None:
-    """Every unit, upscaling, scale and precision: trained for 20 steps, exported, and compared as integers."""
+def matrix(
+    hls: Annotated[bool, typer.Option("--hls", help="the HLS C++ of every network, simulated")] = False,
+    models: Annotated[
+        Path | None, typer.Option(help="with --hls: also the released integer models in this folder")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="with --hls: networks at a time [processors]")] = None,
+    work: Annotated[
+        Path | None, typer.Option(help="with --hls: folder that keeps what is done [~/.cache/hwsr/matrix]")
+    ] = None,
+    json: JsonOption = None,
+) -> None:
+    """Every unit, upscaling, scale and precision through training, export and reference; or, as C++, through csim."""
+    if hls:
+        _hls_matrix(models, jobs or os.cpu_count() or 1, work or cache_folder("matrix"), json)
+        return
+    for name, value in {"models": models, "jobs": jobs, "work": work}.items():
+        if value is not None:
+            raise HwsrError(f"--{name} is for --hls; write both, or leave it out")
     from hwsr.matrix import check, combinations, render
 
     outcomes = [check(spec) for spec in track(combinations(), "networks", console=console)]
+    console.print(render(outcomes))
+    write_figures(json, [outcome.as_json() for outcome in outcomes])
+    if any(outcome.failure for outcome in outcomes):
+        raise typer.Exit(MISMATCH)
+
+
+def _hls_matrix(models: Path | None, jobs: int, work: Path, json: Path | None) -> None:
+    from hwsr.coverage.kept import Kept
+    from hwsr.coverage.networks import networks, released
+    from hwsr.coverage.run import run
+    from hwsr.coverage.show import render
+
+    cells = [*networks(), *(released(models) if models else [])]
+    outcomes = run(cells, Kept(work / "hls.jsonl"), jobs, console)
     console.print(render(outcomes))
     write_figures(json, [outcome.as_json() for outcome in outcomes])
     if any(outcome.failure for outcome in outcomes):

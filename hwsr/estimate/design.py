@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from hwsr.errors import HwsrError
 from hwsr.estimate.devices import Device
@@ -10,6 +11,7 @@ from hwsr.estimate.layers import Counts, Layer, Ranges, ends, estimate_layers
 from hwsr.estimate.resources import Resources
 from hwsr.estimate.structure import Priced, exactly
 from hwsr.ir.graph import IntGraph, SpatialSum
+from hwsr.ir.outside import Outside, left_inside
 from hwsr.ir.stages import Stage
 from hwsr.ir.tiling import default_tiling, spans
 
@@ -20,7 +22,9 @@ class Estimate:
 
     image: (H, W) in input pixels of what is upscaled; frame: (H, W) that the hardware works on, a tile of it where
     tiles > 1; layers: its stages in order. Stages work at the same time, so the slowest sets the pace.
-    passes: times of the slowest stage from one frame to the next, more than 1 where frames have to wait.
+    passes: times of the slowest stage from one frame to the next, more than 1 where frames have to wait. outside: FIFOs
+    in external memory. simulated: clocks from one frame to the next as the pipeline was simulated, None where it was
+    not: then they are estimated.
     """
 
     device: Device
@@ -31,15 +35,27 @@ class Estimate:
     tiles: int
     passes: int
     layers: tuple[Layer, ...]
+    outside: tuple[Outside, ...] = ()
+    simulated: float | None = None
+
+    @property
+    def memory_mb_s(self) -> float:
+        """Megabytes (10^6) a second that the FIFOs outside write to external memory and read from it, together."""
+        return 2 * sum(fifo.frame_bytes for fifo in self.outside) * self.tiles * self.fps / 1e6
 
     @property
     def bottleneck(self) -> Layer:
         return max(self.layers, key=lambda layer: layer.cycles)
 
     @property
+    def interval(self) -> float:
+        """Clocks from one frame to the next when they follow each other without a pause."""
+        return self.passes * self.bottleneck.cycles if self.simulated is None else self.simulated
+
+    @property
     def cycles_per_image(self) -> int:
         """Cycles from one image to the next when they follow each other without a pause."""
-        return self.tiles * self.passes * self.bottleneck.cycles
+        return ceil(self.tiles * self.interval)
 
     @property
     def fps(self) -> float:
@@ -92,12 +108,14 @@ def estimate(
     clock_mhz: float | None = None,
     image: tuple[int, int] | None = None,
     backend: Backend = "vitis",
+    outside: tuple[Outside, ...] = (),
+    interval: float | None = None,
 ) -> Estimate:
     """Estimate a network in hardware.
 
     stages: those that code is generated from, of `graph` on its own frame (`on_frame` gives it another). clock_mhz: the
     device's usual clock by default. image: (H, W) in input pixels of what is upscaled, the graph's frame by default; an
-    image of another size is taken by tiles of the graph's frame.
+    image of another size is taken by tiles of the graph's frame. outside: FIFOs that are in external memory.
     Raises HwsrError for a clock or image of no size, or a frame that tiles with their halo do not fit into.
     """
     clock_mhz = device.clock_mhz if clock_mhz is None else clock_mhz
@@ -106,10 +124,10 @@ def estimate(
         raise HwsrError(f"a clock of {clock_mhz} MHz: give a positive one")
     if min(image) < 1:
         raise HwsrError(f"an image of {image[1]}x{image[0]} pixels: give a width and a height of at least 1")
-    layers = estimate_layers(graph, stages, timing_on(device, clock_mhz, backend))
-    return Estimate(
-        device, clock_mhz, backend, image, graph.frame, count_tiles(graph, image), count_passes(graph), layers
-    )
+    layers = estimate_layers(graph, left_inside(stages, outside), timing_on(device, clock_mhz, backend))
+    passes = count_passes(graph) if interval is None else 1
+    tiles = count_tiles(graph, image)
+    return Estimate(device, clock_mhz, backend, image, graph.frame, tiles, passes, layers, outside, interval)
 
 
 def timing_on(device: Device, clock_mhz: float, backend: Backend) -> Timing:

@@ -20,6 +20,11 @@ class Figure:
 
 
 FIGURES = {
+    "off_chip": Figure(
+        "FIFOs in external memory, bytes that they hold, MB/s (10^6 bytes) written and read together",
+        "words of a frame, each as wide as a power of two of bits, written once and read once, times frames a second",
+        "none but that of the frame rate: counted in the generated code",
+    ),
     "turns": Figure(
         "turns of the stage's loop a frame",
         "convolution: fill (kh // 2 rows and kw // 2 pixels) + H * W * reuse factor; others a pixel of the larger of "

@@ -1,7 +1,8 @@
 """Laws of hwsr's folded convolution (nnet_hwsr_conv.h), from the settings that it is generated with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from hwsr.estimate import rescaling
 from hwsr.estimate.fabric import Timing, dsps
 from hwsr.estimate.law import Law, law
 from hwsr.estimate.products import LUT_PRODUCT_BITS, Products
@@ -76,6 +77,11 @@ class FoldedConv:
         return self.multiplier is Multiplier.DSP if bound else wide and not self["ternary"]
 
     @property
+    def rescales(self) -> bool:
+        """Every sum ends with an affine requantization."""
+        return rescaling.rescales(self.settings)
+
+    @property
     def adders_a_cycle(self) -> int:
         """Adders in a row in a cycle."""
         return max(int(self.timing.usable / self.timing.add_ns(self["sum_bits"])), 1)
@@ -99,7 +105,7 @@ def structure(conv: FoldedConv) -> Structure:
     turns = fill(conv) + conv["height"] * conv["width"] * conv["n_steps"]
     return Structure(
         turns=turns,
-        depth=AROUND + conv.sum_cycles,
+        depth=AROUND + conv.sum_cycles + (rescaling.depth(conv.settings, conv.timing) if conv.rescales else 0),
         lut=_lut(conv, turns),
         ff=_ff(conv, turns),
         multipliers=_multipliers(conv),
@@ -114,6 +120,14 @@ def _counts(conv: FoldedConv) -> tuple[int, ...]:
 
 
 def _multipliers(conv: FoldedConv) -> Multipliers:
+    """Of the products; and of what rescales the sums, each of which has a multiplier of its own."""
+    found = _product_multipliers(conv)
+    if not conv.rescales:
+        return found
+    return replace(found, wide_dsp=found.wide_dsp + rescaling.dsp(conv.settings, conv["pe"]))
+
+
+def _product_multipliers(conv: FoldedConv) -> Multipliers:
     """Ternary weights choose, constants of few signed digits and adder graphs are sums: none is a multiplier."""
     if conv["ternary"] or conv.adders:
         return Multipliers()
@@ -138,8 +152,14 @@ def _lut(conv: FoldedConv, turns: int) -> Law:
         ("LUTs of a word's bit, zeropad", entering + gated, 1),
         ("LUTs to choose an input's bit", choices, 0.25),
         *_sums(conv),
-        rounding(conv["pe"], conv["aligned_bits"], conv["shift"], conv.out_bits),
+        *_ending(conv),
     )
+
+
+def _ending(conv: FoldedConv) -> tuple[Piece, ...]:
+    if conv.rescales:
+        return rescaling.logic(conv.settings, conv["pe"], conv.out_bits)
+    return (rounding(conv["pe"], conv["aligned_bits"], conv["shift"], conv.out_bits),)
 
 
 def _sums(conv: FoldedConv) -> tuple[Piece, ...]:
@@ -184,6 +204,7 @@ def _ff(conv: FoldedConv, turns: int) -> Law:
     words = 0 if conv.constant else conv.lanes * conv["weight_bits"]
     words += (conv["kernel_height"] - 1) * conv["n_chan"] * conv.x_bits + 2 * conv["n_filt"] * conv.out_bits
     kept = 0 if conv.adders else conv["pe"] * conv["sum_bits"] * conv.timing.kept_sums(*conv.sum)
+    words += rescaling.registers(conv.settings, conv["pe"], conv.timing) if conv.rescales else 0
     return law(
         counters + words,
         handshake,
@@ -205,4 +226,6 @@ def _memories(conv: FoldedConv) -> tuple[Memory, ...]:
     if conv["n_folds"] > 1:
         shift_bits = (conv.shifts - 1).bit_length()
         found += [(conv["n_folds"], bits) for bits in (conv.bias_bits, shift_bits) if bits] * conv["pe"]
+    if conv.rescales:
+        found += rescaling.memories(conv.settings, conv["pe"], conv["n_folds"])
     return tuple(found)

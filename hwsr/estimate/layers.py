@@ -15,8 +15,25 @@ from hwsr.estimate.products import Products
 from hwsr.estimate.resources import Resources, fifo
 from hwsr.estimate.streams import Streams
 from hwsr.estimate.structure import Priced, Structure, exactly, price
-from hwsr.ir.graph import Add, ChannelMul, Conv, IntArray, IntGraph, Node, Offset, QType, Scale, SpatialSum, Table
-from hwsr.ir.stages import Stage, fused_requantizations
+from hwsr.ir.fused import beginnings, endings
+from hwsr.ir.graph import (
+    Add,
+    ChannelMul,
+    Conv,
+    IntArray,
+    IntGraph,
+    Node,
+    Offset,
+    QType,
+    Rescale,
+    Scale,
+    SpatialSum,
+    Table,
+)
+from hwsr.ir.stages import Stage
+
+# An affine multiplier and its shift, which has a sign.
+RESCALE_BITS = 31 + 6
 
 # (low, high) of a figure, by its name.
 Ranges = dict[str, tuple[int, int]]
@@ -95,7 +112,7 @@ def estimate_layers(
 
     Raises HwsrError for a stage whose kernel no law is known of.
     """
-    fused = {requantize.name: name for name, requantize in fused_requantizations(graph).items()}
+    begins, ends = beginnings(graph), endings(graph)
     nodes = {node.name: node for node in graph.nodes}
     found = {
         name: Stream(stage.shape[2], stage.result.bits, depth)
@@ -103,13 +120,16 @@ def estimate_layers(
         for name, depth in stage.streams.items()
     }
     return tuple(
-        _layer(graph, stage, nodes[fused.get(stage.makes, stage.makes)], [found[name] for name in stage.inputs], timing)
+        _layer(graph, stage, (node, *ends.get(node.name, ())), [found[name] for name in stage.inputs], timing)
         for stage in (stages if of is None else of)
         if stage.inputs
+        for node in [nodes[begins.get(stage.makes, stage.makes)]]
     )
 
 
-def _layer(graph: IntGraph, stage: Stage, node: Node, read: Sequence[Stream], timing: Timing) -> Layer:
+def _layer(graph: IntGraph, stage: Stage, own: Sequence[Node], read: Sequence[Stream], timing: Timing) -> Layer:
+    """own: the nodes that the stage is, that which it begins with first."""
+    node = own[0]
     sums = exactly(Resources())
     if stage.kind in ("conv", "adder_conv"):
         conv = _folded(node, stage, read[0], timing)
@@ -128,7 +148,7 @@ def _layer(graph: IntGraph, stage: Stage, node: Node, read: Sequence[Stream], ti
         pe=stage.folding.pe if stage.folding else None,
         simd=stage.folding.simd if stage.folding else None,
         reuse_factor=stage.reuse_factor,
-        counts=held if stage.helper else held + _operations(graph, node, stage),
+        counts=held if stage.helper else held + _operations(graph, own, stage),
         turns=structure.turns,
         cycles=structure.cycles,
         priced=sum(queues, price(structure) + sums),
@@ -137,14 +157,14 @@ def _layer(graph: IntGraph, stage: Stage, node: Node, read: Sequence[Stream], ti
 
 def _folded(node: Node, stage: Stage, x: Stream, timing: Timing) -> FoldedConv:
     assert isinstance(node, Conv | Scale), f"{type(node).__name__} is no convolution"
-    bias, up = stage.constants["bias"].values, stage.constants["up"].values
+    bias, up = stage.constants["bias"].values, stage.constants.get("up")
     return FoldedConv(
         settings=stage.settings,
         x_bits=x.bits,
         out_bits=stage.result.bits,
         products=Products.of(_weights(node)),
         bias_bits=QType.holding(int(bias.min()), int(bias.max()), 0).bits if bias.any() else 0,
-        shifts=len(np.unique(up)),
+        shifts=len(np.unique(up.values)) if up else 1,
         timing=timing,
         adders=stage.adders,
     )
@@ -159,14 +179,14 @@ def _row_bits(stage: Stage, structure: Structure) -> int:
     return sum(words * width for words, width in structure.memories) if upscales else 0
 
 
-def _operations(graph: IntGraph, node: Node, stage: Stage) -> Counts:
-    """Those of the node; where an adder graph computes it, the graph's adders and those of the biases."""
-    found = operations(graph, node)
-    if stage.adders is None:
-        return found
-    pixels = stage.shape[0] * stage.shape[1]
-    added = len(stage.adders.sums) + int(np.count_nonzero(stage.constants["bias"].values))
-    return replace(found, additions=pixels * added, multiplications=0)
+def _operations(graph: IntGraph, own: Sequence[Node], stage: Stage) -> Counts:
+    """Those of the node and of what rescales its result; of an adder graph, its adders and those of the biases."""
+    found = operations(graph, own[0])
+    if stage.adders:
+        pixels = stage.shape[0] * stage.shape[1]
+        added = len(stage.adders.sums) + int(np.count_nonzero(stage.constants["bias"].values))
+        found = replace(found, additions=pixels * added, multiplications=0)
+    return sum((operations(graph, each) for each in own[1:] if isinstance(each, Rescale)), found)
 
 
 def operations(graph: IntGraph, node: Node) -> Counts:
@@ -186,6 +206,8 @@ def operations(graph: IntGraph, node: Node) -> Counts:
             return Counts(multiplications=results, weight_bits=channels * node.factor_bits)
         case ChannelMul():
             return Counts(multiplications=results)
+        case Rescale():
+            return Counts(multiplications=results, weight_bits=channels * RESCALE_BITS)
         case Add() | Offset():
             return Counts(additions=results)
         case SpatialSum():

@@ -32,17 +32,24 @@ def as_json(estimate: Estimate) -> dict[str, Any]:
         "frame": list(estimate.frame),
         "tiles": estimate.tiles,
         "passes": estimate.passes,
+        "simulated": estimate.simulated is not None,
         "overlap": estimate.overlap,
         "bottleneck": estimate.bottleneck.name,
         "fits": not estimate.overflow,
         "estimates": {
             "cycles": estimate.bottleneck.cycles,
+            "interval": estimate.interval,
             "cycles_per_image": estimate.cycles_per_image,
             "fps": estimate.fps,
             "resources": asdict(estimate.resources),
             "ranges": _ends(estimate.ranges),
             "usage": estimate.usage,
             "overflow": estimate.overflow,
+            "off_chip": {
+                "fifos": len(estimate.outside),
+                "bytes": sum(fifo.held_bytes for fifo in estimate.outside),
+                "mb_per_s": estimate.memory_mb_s,
+            },
             **_counted(estimate.counts, pixels),
         },
         "layers": [_layer(layer, pixels) for layer in estimate.layers],
@@ -149,8 +156,19 @@ def _rate(estimate: Estimate) -> Text:
     ]
     if estimate.tiles > 1:
         lines.append(f"{estimate.tiles} tiles an image, {estimate.overlap:.2f} times its pixels")
+    if estimate.simulated is not None:
+        share = estimate.bottleneck.cycles / estimate.simulated
+        lines.append(
+            f"a frame every {estimate.simulated:,.10g} clocks, simulated: {share:.1%} of the slowest stage's rate"
+        )
     if estimate.passes > 1:
         lines.append(f"a frame waits {estimate.passes} frame times for the one before, behind as many spatial sums")
+    if estimate.outside:
+        held = sum(fifo.held_bytes for fifo in estimate.outside)
+        lines.append(
+            f"off chip: {len(estimate.outside)} FIFOs of {held / 1e6:,.2f} MB in external memory, written and read at "
+            f"{estimate.memory_mb_s:,.0f} MB/s together"
+        )
     short = ", ".join(f"{missing:,} {name}" for name, missing in estimate.overflow.items())
     remedy = "raise --reuse-factor, or choose a larger --device"
     lines.append(f"does not fit: short of {short}; {remedy}" if short else "fits, by these estimates")

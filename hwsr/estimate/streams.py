@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import prod
 
 from hwsr.errors import HwsrError
+from hwsr.estimate import rescaling
 from hwsr.estimate.fabric import Timing
 from hwsr.estimate.law import law
 from hwsr.estimate.structure import (
@@ -126,6 +127,22 @@ def _table(streams: Streams) -> Structure:
     )
 
 
+def _rescale(streams: Streams) -> Structure:
+    """A word and the result are kept while their channels take turns at the multipliers."""
+    word, steps, settings = streams["n_chan"] * streams.x_bits[0], streams["n_steps"], streams.stage.settings
+    lanes = streams["n_chan"] // steps
+    return _built(
+        streams,
+        streams["n_pixels"] * steps,
+        ("LUTs to choose an input's bit", word if steps > 1 else 0, 0.25),
+        *rescaling.logic(settings, lanes, streams.out_bits),
+        registers=word + rescaling.registers(settings, lanes, streams.timing),
+        depth=FILL + rescaling.depth(settings, streams.timing),
+        multiplied=Multipliers(wide_dsp=rescaling.dsp(settings, lanes)),
+        memories=rescaling.memories(settings, lanes, steps),
+    )
+
+
 def _select(streams: Streams) -> Structure:
     return _built(streams, streams["n_pixels"])
 
@@ -162,6 +179,7 @@ _LAWS: dict[str, Callable[[Streams], Structure]] = {
     "spatial_sum": _spatial_sum,
     "channel_mul": _channel_mul,
     "table_lookup": _table,
+    "rescale": _rescale,
     "channel_select": _select,
     "concat": _concat,
     "pixel_shuffle": _pixel_shuffle,

@@ -8,7 +8,7 @@ from hwsr.ir.graph import Conv, IntArray, QType, Tensor
 from hwsr.ir.stages import Constant, Folding, Loops, Settings, accumulator_range, is_ternary
 
 # The words that weights are packed in, and the widest native integer of the simulation.
-WORD_BITS = 64
+WORD, WORD_BITS = "unsigned long long", 64
 
 
 def native(values: IntArray) -> Constant:
@@ -64,6 +64,7 @@ def settings(
         "sum_bits": sums,
         "aligned_bits": aligned,
         "room": room,
+        "rescales": 0,
         "max_up": int(np.ptp(node.weight_frac)),
         "shift": clipped_shift(aligned, y.type.frac - result.frac, result),
         "ternary": int(is_ternary(node)),
@@ -86,16 +87,22 @@ def folded(work: Loops, folding: Folding, bits: int) -> Settings:
     }
 
 
-def constants(node: Conv, work: Loops, folding: Folding) -> dict[str, Constant]:
-    """The kernel's arrays, in the order of its arguments."""
+def constants(
+    node: Conv, work: Loops, folding: Folding, rescaling: NDArray[np.uint64] | None = None
+) -> dict[str, Constant]:
+    """The kernel's arrays, in the order of its arguments; rescaling: (c_out,) words that end each channel's sum."""
     lanes = node.weight.transpose(0, 2, 3, 1).reshape(-1, work.products // folding.simd, folding.simd)
     lanes = _by_fold(lanes, work, folding).transpose(0, 2, 1, 3)  # (fold, step of it, lane, simd)
     steps = lanes.reshape(-1, folding.pe * folding.simd)
-    up = node.weight_frac.max() - node.weight_frac
+    if rescaling is None:
+        up = _by_fold(node.weight_frac.max() - node.weight_frac, work, folding)
+        ending = {"up": Constant("unsigned char", up)}
+    else:
+        ending = {"rescaling": Constant(WORD, _by_fold(rescaling, work, folding))}
     return {
-        "weights": Constant("unsigned long long", pack(steps, weight_bits(node))),
+        "weights": Constant(WORD, pack(steps, weight_bits(node))),
         "bias": native(_by_fold(node.bias, work, folding)),
-        "up": Constant("unsigned char", _by_fold(up, work, folding)),
+        **ending,
         "tap_column": Constant("unsigned char", _tap_columns(node)),
     }
 

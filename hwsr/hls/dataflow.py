@@ -10,7 +10,7 @@ depths allow for.
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,16 @@ from numpy.typing import NDArray
 
 from hwsr.errors import HwsrError
 from hwsr.files import write_text
-from hwsr.hls.csim import AllTensors, check_frames, compile_program, own_frames
+from hwsr.hls.csim import AllTensors, check_frames, compile_program, own_frames, side_channels
 from hwsr.hls.data import read_frames, write_frames
 from hwsr.hls.fifo import IN_FLIGHT
-from hwsr.hls.firmware import SINK, SOURCE, Top, read_top
-from hwsr.hls.project import Port, Project, render
+from hwsr.hls.firmware import MEMORY, SINK, SOURCE, Top, read_top
+from hwsr.hls.project import Port, Project
+from hwsr.hls.render import render
 from hwsr.ir.graph import IntArray
 from hwsr.simulate.deadlock import Wait, cycle
 
-COMPILED = "dataflow"
+COMPILED, AXI_COMPILED = "dataflow", "dataflow_axi"
 _BOUNDED = Path(__file__).parent / "bounded"
 _DEADLOCK = 3
 
@@ -65,17 +66,21 @@ class Verdict:
     deadlock: tuple[Wait, ...]
 
 
-def verify(project: Project, reference: AllTensors) -> tuple[Verdict, ...]:
+def verify(project: Project, reference: AllTensors, axi: bool = False) -> tuple[Verdict, ...]:
     """Run the project's own test frames without words in flight and with as many as its depths allow for.
 
-    reference: one frame (C, H, W) -> every tensor's integers by its node's name.
+    reference: one frame (C, H, W) -> every tensor's integers by its node's name. axi: through the AXI4-Stream top
+    function, whose pixels' side channels count as values.
     Raises HwsrError as `build` does.
     """
     tiles = own_frames(project)
     expected = np.stack([reference(tile)[project.manifest.output] for tile in tiles])
+    if axi:
+        sides = np.broadcast_to(side_channels(project.manifest), (len(expected), 1, *expected.shape[2:]))
+        expected = np.concatenate([expected, sides], axis=1)
     verdicts = []
     for in_flight in (0, IN_FLIGHT):
-        passed = run(project, tiles, in_flight)
+        passed = run(project, tiles, in_flight, axi=axi)
         wrong = np.count_nonzero(passed.outputs != expected[: len(passed.outputs)])
         missing = expected[len(passed.outputs) :].size
         verdicts.append(Verdict(in_flight, len(tiles), int(wrong) + missing, passed.streams, passed.deadlock))
@@ -83,15 +88,20 @@ def verify(project: Project, reference: AllTensors) -> tuple[Verdict, ...]:
 
 
 def run(
-    project: Project, tiles: NDArray[np.integer], in_flight: int = 0, depths: Mapping[str, int] | None = None
+    project: Project,
+    tiles: NDArray[np.integer],
+    in_flight: int = 0,
+    depths: Mapping[str, int] | None = None,
+    axi: bool = False,
 ) -> Passed:
     """Run frames (N, C, H, W) of the project's size through it, one behind the other.
 
     in_flight: words of every output that each process keeps back until its frame ends; depths: of streams that are to
-    have others than they declare, by their names in the C++. Raises HwsrError as `build` does.
+    have others than they declare, by their names in the C++; axi: through the AXI4-Stream top function, which makes one
+    more channel of the side channels (`hwsr.hls.csim.side_channels`). Raises HwsrError as `build` does.
     """
-    top = read_top(_top_file(project))
-    program = build(project)
+    top = read_top(_top_file(project, axi))
+    program = build(project, axi)
     check_frames(project.manifest.input_port, tiles)
     with tempfile.TemporaryDirectory() as scratch:
         inputs, outputs, report = (Path(scratch) / name for name in ("inputs.dat", "outputs.dat", "report.txt"))
@@ -102,41 +112,61 @@ def run(
         if done.returncode not in (0, _DEADLOCK):
             message = (done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"])[-1]
             raise HwsrError(f"the dataflow simulation of {project.folder} failed: {message}")
-        return _passed(project, top, outputs, report)
+        channels, height, width = project.manifest.output_port.shape
+        return _passed((channels + axi, height, width), top, outputs, report)
 
 
-def build(project: Project) -> Path:
+def build(project: Project, axi: bool = False) -> Path:
     """Compile the project's processes with bounded streams, unless that was done before. Returns the program.
 
     Raises HwsrError where the top function is not understood, and as `hwsr.hls.csim.build` does.
     """
-    source = project.folder / COMPILED / "processes.cpp"
-    write_text(source, _source(project, read_top(_top_file(project))))
-    return compile_program(project, COMPILED, (f"{COMPILED}/{source.name}",), (_BOUNDED,))
+    folder = AXI_COMPILED if axi else COMPILED
+    source = project.folder / folder / "processes.cpp"
+    write_text(source, _source(project, read_top(_top_file(project, axi)), axi))
+    return compile_program(project, folder, (f"{folder}/{source.name}",), (_BOUNDED,))
 
 
-def _top_file(project: Project) -> Path:
-    return project.folder / "firmware" / f"{project.manifest.top}.cpp"
+def _top_file(project: Project, axi: bool) -> Path:
+    return project.folder / "firmware" / f"{_top_name(project, axi)}.cpp"
 
 
-def _source(project: Project, top: Top) -> str:
+def _top_name(project: Project, axi: bool) -> str:
+    return project.manifest.axi_top if axi else project.manifest.top
+
+
+def _source(project: Project, top: Top, axi: bool) -> str:
     def port(port: Port, name: str) -> dict[str, Any]:
-        getter = "to_int64" if port.signed else "to_uint64"
-        return {"name": name, "type": top.streams[name].type, "words": port.height * port.width, "getter": getter}
+        return {
+            "name": name,
+            "type": top.streams[name].type,
+            "words": port.height * port.width,
+            "channels": port.channels,
+            "channel": "word.data.range(8 * c + 7, 8 * c)" if axi else "word[c]",
+            "getter": "to_int64" if port.signed and not axi else "to_uint64",
+        }
 
+    outside = project.manifest.outside if axi else ()
+    held = {into: fifo.depth for into, fifo in zip(top.inputs[1:], outside, strict=True)}
+    memories = [
+        {"name": f"{MEMORY}{place}", "words": fifo.words, "into": into, "out_of": out_of}
+        for place, (fifo, into, out_of) in enumerate(zip(outside, top.inputs[1:], top.outputs[1:], strict=True))
+    ]
     return render(
         "dataflow.cpp.j2",
-        top=project.manifest.top,
+        top=_top_name(project, axi),
+        plain=not axi,
         input=port(project.manifest.input_port, top.input),
         output=port(project.manifest.output_port, top.output),
-        streams=top.streams,
+        streams={name: replace(stream, depth=held.get(name, stream.depth)) for name, stream in top.streams.items()},
         calls=top.calls,
+        memories=memories,
         source=SOURCE,
         sink=SINK,
     )
 
 
-def _passed(project: Project, top: Top, outputs: Path, report: Path) -> Passed:
+def _passed(shape: tuple[int, int, int], top: Top, outputs: Path, report: Path) -> Passed:
     streams: dict[str, Filled] = {}
     waits: list[Wait] = []
     for line in report.read_text(encoding="ascii").splitlines():
@@ -147,5 +177,5 @@ def _passed(project: Project, top: Top, outputs: Path, report: Path) -> Passed:
                 waits.append(Wait(process, stream, how == "full"))
     whole = "".join(line for line in outputs.read_text(encoding="ascii").splitlines(keepends=True) if line[-1] == "\n")
     outputs.write_text(whole, encoding="ascii")
-    made = read_frames(outputs, project.manifest.output_port.shape)
+    made = read_frames(outputs, shape)
     return Passed(made, streams, tuple(waits), cycle(waits, top.ends))

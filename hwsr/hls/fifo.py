@@ -1,4 +1,4 @@
-"""Depth of every stream, from the shape of the network alone.
+"""Depth of every stream: from the shape of the network alone, or as a plan has found it.
 
 A stream between two stages that keep pace needs a word or two. Where paths part and meet again, the short one has
 to hold what the long one takes in before its first word comes out, or the pipeline deadlocks: the lag of a
@@ -6,11 +6,26 @@ convolution is kh // 2 rows and kw // 2 pixels, that of a spatial sum the whole 
 holds words in flight while it has nothing to read, for its pipeline does not flush before the frame's end.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from hwsr.errors import HwsrError
 from hwsr.ir.adder_graph import AdderGraph
-from hwsr.ir.graph import Add, ChannelMul, Concat, Conv, IntGraph, Node, PixelShuffle, SpatialSum, Tensor, Upsample
-from hwsr.ir.stages import fused_requantizations
+from hwsr.ir.fused import beginnings, endings
+from hwsr.ir.graph import (
+    Add,
+    ChannelMul,
+    Concat,
+    Conv,
+    IntGraph,
+    Node,
+    PixelShuffle,
+    Rescale,
+    SpatialSum,
+    Tensor,
+    Upsample,
+)
+from hwsr.ir.stages import Stage
 
 # One stream into one node: its reader's name and which of its inputs it is.
 Edge = tuple[str, int]
@@ -23,9 +38,25 @@ PLAIN = 2
 IN_FLIGHT = 16
 # Of these, those beside its sums. An adder graph may be deeper than a tree, and a slow clock has one adder in a row.
 AROUND_SUMS = 6
+# Beyond these, those of an affine rescaling behind a convolution's sums: a product of 32 by 31 bits, two roundings.
+IN_RESCALING = 8
 
 # hls4ml's clone_stream has this many outputs at most.
 MAX_FORK = 7
+
+
+def with_depths(stages: Sequence[Stage], found: Mapping[str, int]) -> tuple[Stage, ...]:
+    """The stages with every stream that has a reader as deep as `found` says, by the stream's name.
+
+    Raises HwsrError for a stream that is not among theirs, and for one of theirs that is not named.
+    """
+    read = {stream for stage in stages for stream in stage.inputs}
+    for stream in sorted(read ^ found.keys()):
+        raise HwsrError(f"depth of stream '{stream}': " + ("none is given" if stream in read else "there is no such"))
+    return tuple(
+        replace(stage, streams={stream: found.get(stream, depth) for stream, depth in stage.streams.items()})
+        for stage in stages
+    )
 
 
 def fork_stages(readers: int) -> int:
@@ -63,7 +94,7 @@ def depths(graph: IntGraph, adders: Mapping[str, AdderGraph] | None = None) -> d
     adders: by name, the adder graphs of convolutions.
     A skip across several spatial sums holds one frame as well: enough, but then the next frame has to wait for it.
     """
-    lag, before, more = lags(graph), _ancestors(graph), _more_in_flight(adders or {})
+    lag, before, more = lags(graph), _ancestors(graph), _more_in_flight(graph, adders or {})
     result: dict[Edge, int] = {}
     for node in graph.nodes:
         for i, name in enumerate(node.inputs):
@@ -92,14 +123,18 @@ def _ancestors(graph: IntGraph) -> dict[str, frozenset[str]]:
     return result
 
 
-def _more_in_flight(adders: Mapping[str, AdderGraph]) -> dict[str, int]:
-    """Words beyond IN_FLIGHT that the stages of adder graphs may hold, by their node's name."""
-    return {name: max(AROUND_SUMS + graph.cycles(1) - IN_FLIGHT, 0) for name, graph in adders.items()}
+def _more_in_flight(graph: IntGraph, adders: Mapping[str, AdderGraph]) -> dict[str, int]:
+    """Words beyond IN_FLIGHT that stages may hold: those of adder graphs and of fused rescalings, by node name."""
+    found = {name: max(AROUND_SUMS + own.cycles(1) - IN_FLIGHT, 0) for name, own in adders.items()}
+    for name, ending in endings(graph).items():
+        if isinstance(ending[0], Rescale):
+            found[name] = found.get(name, 0) + IN_RESCALING
+    return found
 
 
 def _held(graph: IntGraph, name: str, shared: frozenset[str], more: Mapping[str, int]) -> int:
     """Input pixels whose words the stages on a path to tensor `name` hold in flight, behind those of `shared`."""
-    fused = {node.name for node in fused_requantizations(graph).values()}
+    fused = beginnings(graph)
     result: dict[str, int] = {}
     for node in graph.nodes:
         tensor = graph.tensors[node.name]
@@ -131,11 +166,18 @@ def _in_flight(tensor: Tensor) -> int:
 
 
 def _cheapest(graph: IntGraph, edge: Edge, name: str) -> tuple[Edge, str]:
-    """Where on the way to `edge` waiting words cost least: in front of an Upsample, which multiplies them."""
-    by_name = {node.name: node for node in graph.nodes}
-    while isinstance(by_name[name], Upsample) and len(graph.consumers[name]) == 1:
+    """Where on the way to `edge` waiting words cost least: in front of what multiplies or widens them."""
+    by_name, fused = {node.name: node for node in graph.nodes}, beginnings(graph)
+    while name not in fused and len(graph.consumers[name]) == 1 and _grows(graph, by_name[name]):
         edge, name = (name, 0), by_name[name].inputs[0]
     return edge, name
+
+
+def _grows(graph: IntGraph, node: Node) -> bool:
+    """Whether waiting words take more room behind a node: more of them, or wider ones, as the operands of a sum."""
+    if isinstance(node, Rescale):
+        return graph.tensors[node.name].type.bits > graph.tensors[node.inputs[0]].type.bits
+    return isinstance(node, Upsample)
 
 
 def _words(graph: IntGraph, name: str, pixels: int) -> int:

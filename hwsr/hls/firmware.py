@@ -9,8 +9,9 @@ from hwsr.errors import HwsrError
 # What HLS gives a stream between processes that declares no depth.
 UNDECLARED = 2
 
-# Names of the processes that feed and empty the top function; no layer's starts with an underscore.
-SOURCE, SINK = "_input", "_output"
+# Names of the processes that feed and empty the top function, and of FIFOs outside, which are numbered; no layer's
+# starts with an underscore.
+SOURCE, SINK, MEMORY = "_input", "_output", "_memory"
 
 _PORT = re.compile(r"hls::stream<(\w+)> &(\w+),?")
 _STREAM = re.compile(r'hls::stream<(\w+)> (\w+)\("(\w+)"\);')
@@ -44,19 +45,30 @@ class Call:
 @dataclass(frozen=True)
 class Top:
     """The top function. Its ports, which are no FIFOs of its own, are among the streams with the depth of those that
-    declare none.
+    declare none. The first input and output are the frames'; every other pair are the ends of a FIFO outside.
     """
 
-    input: str
-    output: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
     streams: dict[str, Stream]
     calls: tuple[Call, ...]
 
     @property
+    def input(self) -> str:
+        return self.inputs[0]
+
+    @property
+    def output(self) -> str:
+        return self.outputs[0]
+
+    @property
     def ends(self) -> dict[str, tuple[str, str]]:
         """The writer and the reader of every stream."""
-        writers = {stream: call.name for call in self.calls for stream in call.writes} | {self.input: SOURCE}
-        readers = {stream: call.name for call in self.calls for stream in call.reads} | {self.output: SINK}
+        outside = [f"{MEMORY}{place}" for place in range(len(self.inputs) - 1)]
+        writers = {stream: call.name for call in self.calls for stream in call.writes}
+        readers = {stream: call.name for call in self.calls for stream in call.reads}
+        writers |= dict(zip(self.inputs, (SOURCE, *outside), strict=True))
+        readers |= dict(zip(self.outputs, (SINK, *outside), strict=True))
         return {stream: (writers[stream], readers[stream]) for stream in self.streams}
 
 
@@ -86,7 +98,7 @@ def read_top(path: Path) -> Top:
         elif found := _CALL.fullmatch(line):
             own = [name for name in found[2].split(", ") if name in types]
             # Calls stand in the order of the data, so that a stream is first written and then read.
-            writes = [name for name in own if name not in seen and name not in ports[:1]]
+            writes = [name for name in own if name not in seen and name not in ports[::2]]
             calls.append(Call(found[3], found[1], tuple(name for name in own if name not in writes), tuple(writes)))
             seen.update(writes)
         elif not _OTHER.fullmatch(line):
@@ -96,13 +108,16 @@ def read_top(path: Path) -> Top:
 
 
 def _checked(path: Path, ports: list[str], streams: dict[str, Stream], calls: list[Call]) -> Top:
-    if len(ports) != 2 or not calls:
-        raise HwsrError(f"{path}: no top function of one input and one output; write the project again")
+    inputs, outputs = tuple(ports[::2]), tuple(ports[1::2])
+    if not ports or len(inputs) != len(outputs) or not calls:
+        raise HwsrError(
+            f"{path}: no top function of one input and one output, or of several pairs; write the project again"
+        )
     written = [name for call in calls for name in call.writes]
     read = [name for call in calls for name in call.reads]
     for name, stream in streams.items():
-        if written.count(name) != (name != ports[0]) or read.count(name) != (name != ports[1]):
+        if written.count(name) != (name not in inputs) or read.count(name) != (name not in outputs):
             raise HwsrError(f"{path}: stream '{name}' needs one writer and one reader; write the project again")
         if stream.depth < 1:
             raise HwsrError(f"{path}: stream '{name}' of depth {stream.depth}; a FIFO holds 1 word at least")
-    return Top(ports[0], ports[1], streams, tuple(calls))
+    return Top(inputs, outputs, streams, tuple(calls))

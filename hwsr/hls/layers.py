@@ -14,7 +14,7 @@ from hls4ml.model.layers import Layer, register_layer
 from hwsr.hls import BACKENDS
 from hwsr.hls.source import array_name, call, config
 
-HEADERS = ("nnet_hwsr_integer.h", "nnet_hwsr.h", "nnet_hwsr_conv.h", "nnet_hwsr_adders.h")
+HEADERS = ("nnet_hwsr_integer.h", "nnet_hwsr.h", "nnet_hwsr_rescale.h", "nnet_hwsr_conv.h", "nnet_hwsr_adders.h")
 
 
 class HwsrKernel(Layer):

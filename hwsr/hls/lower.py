@@ -11,10 +11,11 @@ from dataclasses import replace
 import numpy as np
 
 from hwsr.errors import HwsrError
-from hwsr.hls import adder_graph, convolution, fifo
-from hwsr.hls.convolution import WORD_BITS, clipped_shift, native, signed_bits
+from hwsr.hls import adder_graph, convolution, fifo, rescaling
+from hwsr.hls.convolution import WORD, WORD_BITS, clipped_shift, native, signed_bits
 from hwsr.ir.adder_graph import AdderGraph
 from hwsr.ir.check import infer
+from hwsr.ir.fused import endings, rescale_of
 from hwsr.ir.graph import (
     Add,
     ChannelMul,
@@ -30,13 +31,14 @@ from hwsr.ir.graph import (
     PixelShuffle,
     QType,
     Requantize,
+    Rescale,
     Scale,
     SpatialSum,
     Table,
     Tensor,
     Upsample,
 )
-from hwsr.ir.stages import Constant, Folding, Loops, Reuse, Settings, Stage, foldings, fused_requantizations, loops
+from hwsr.ir.stages import Constant, Folding, Loops, Reuse, Settings, Stage, channel_ranges, foldings, loops
 
 # A kernel counts the clocks of a frame in 32 bits; half of them leave room for the pixels that it takes in first.
 MAX_CLOCKS = 1 << 31
@@ -96,8 +98,8 @@ class _Lowering:
         self.names = identifiers(graph)
         self.taken = {name.lower() for name in self.names.values()}
         self.depths = fifo.depths(graph, adders)
-        self.fused = fused_requantizations(graph)
-        self.skipped = {node.name for node in self.fused.values()}
+        self.endings = endings(graph)
+        self.skipped = {node.name for ending in self.endings.values() for node in ending}
         self.stages: list[Stage] = []
         self.sources: dict[fifo.Edge, str] = {}
 
@@ -128,6 +130,8 @@ class _Lowering:
             case Requantize():
                 bits = signed_bits(inputs[0].type)
                 self._add(node, "requantize", self._sizes(node) | self._rounding(node, bits, inputs[0].type.frac))
+            case Rescale():
+                self._rescale(node, inputs[0])
             case SpatialSum():
                 bits = max(signed_bits(made.type), signed_bits(inputs[0].type))
                 self._add(node, "spatial_sum", self._sizes(node) | self._rounding(node, bits, made.type.frac))
@@ -144,10 +148,7 @@ class _Lowering:
             case Concat():
                 self._concat(node)
             case _:
-                kernel = f"the HLS backend has no kernel for {type(node).__name__}"
-                raise HwsrError(
-                    f"node '{node.name}': {kernel}; int8a runs in the reference alone, take int8 for hardware"
-                )
+                raise HwsrError(f"node '{node.name}': the HLS backend has no kernel for {type(node).__name__}")
 
     def _shape(self, name: str) -> tuple[int, int, int]:
         channels, height, width = self.graph.shape(name, *self.graph.frame)
@@ -165,8 +166,12 @@ class _Lowering:
         return {"n_chan": channels, "n_pixels": height * width, "in_height": height, "in_width": width}
 
     def _result(self, node: Node) -> QType:
-        """The type on the output of the node's stage: that of the requantization which its stage ends with, if any."""
-        return self.graph.tensors[self.fused.get(node.name, node).name].type
+        """The type on the output of the node's stage: that of what its stage ends with."""
+        return self.graph.tensors[self._last(node).name].type
+
+    def _last(self, node: Node) -> Node:
+        """The node whose tensor the stage of `node` makes."""
+        return (node, *self.endings.get(node.name, ()))[-1]
 
     def _rounding(self, node: Node, bits: int, frac: int) -> Settings:
         """How integers of `bits` bits on the grid 2**-frac become the result. Raises HwsrError where too wide."""
@@ -193,7 +198,7 @@ class _Lowering:
         inputs: tuple[str, ...] | None = None,
     ) -> None:
         """Append the stage of `node`, and the fork that its output needs when it has several readers."""
-        made = self.fused.get(node.name, node)
+        made = self._last(node)
         name = self.names[node.name]
         folding, reuse = self.foldings.get(node.name), self._steps(node)
         height, width, _ = self._shape(node.name)
@@ -252,7 +257,11 @@ class _Lowering:
         work, folding = loops(self.graph, node), self.foldings[node.name]
         frame = self._shape(node.name)[:2]
         chosen = convolution.settings(conv, x, y, self._result(node), frame, work, folding)
-        constants = convolution.constants(conv, work, folding)
+        words, rescale = None, rescale_of(node, self.endings.get(node.name, ()))
+        if rescale:
+            words = rescaling.words(rescale[0])
+            chosen = rescaling.ended(chosen, rescaling.settings(*rescale, *channel_ranges(conv, x)))
+        constants = convolution.constants(conv, work, folding, words)
         adders = self.adders.get(node.name)
         if adders is None:
             return self._add(node, "conv", chosen, constants)
@@ -261,8 +270,21 @@ class _Lowering:
                 f"node '{node.name}': an adder graph takes one clock a pixel, not {folding.reuse(work)}; "
                 "lower its reuse factor to 1"
             )
-        kept = {key: constants[key] for key in ("bias", "up")}
+        kept = {key: constants[key] for key in constants if key not in ("weights", "tap_column")}
         return self._add(node, "adder_conv", adder_graph.settings(node.name, chosen, adders), kept)
+
+    def _rescale(self, node: Rescale, x: Tensor) -> None:
+        found = rescale_of(node, self.endings.get(node.name, ()))
+        assert found
+        ends = (np.full(x.channels, end, np.int64) for end in (x.lo, x.hi))
+        sizes = {"n_steps": self._steps(node), "bits": signed_bits(x.type)}
+        words = rescaling.words(node).reshape(sizes["n_steps"], -1)
+        self._add(
+            node,
+            "rescale",
+            self._sizes(node) | sizes | rescaling.settings(*found, *ends),
+            {"rescaling": Constant(WORD, words)},
+        )
 
     def _offset(self, node: Offset, x: Tensor) -> None:
         made = self.graph.tensors[node.name].type

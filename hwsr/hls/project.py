@@ -2,30 +2,36 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import jinja2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hwsr.errors import HwsrError, InternalError
 from hwsr.hls import BACKENDS
+from hwsr.hls.axi import Frame, Video, name_of, write_axi
 from hwsr.hls.data import hard_frames, write_frames
-from hwsr.hls.fifo import IN_FLIGHT
-from hwsr.hls.lint import lint
+from hwsr.hls.fifo import IN_FLIGHT, with_depths
+from hwsr.hls.firmware import Top, read_top
+from hwsr.hls.lint import Finding, lint
 from hwsr.hls.lower import lower
 from hwsr.hls.model import write_firmware
+from hwsr.hls.render import render
 from hwsr.hls.source import precision
+from hwsr.hls.tlast import Tlast
 from hwsr.ir.adder_graph import AdderGraph
+from hwsr.ir.check import check_image_network
 from hwsr.ir.graph import IntArray, IntGraph
+from hwsr.ir.outside import Outside, frame_deep
 from hwsr.ir.stages import Folding, Reuse, Stage
 
 # KV260's, and ZCU104's for Vivado HLS: its last release, 2020.1, came before the first Kria.
@@ -33,6 +39,13 @@ DEFAULT_PARTS = {"Vitis": "xck26-sfvc784-2LV-c", "Vivado": "xczu7ev-ffvc1156-2-e
 _NOT_IN_VIVADO_HLS = ("xck",)
 # What build_prj.tcl does for a user of Vitis; Vivado HLS takes the same on its command line.
 BUILD_STEPS = {"reset": 1, "csim": 1, "synth": 1, "cosim": 1, "validation": 1, "export": 1, "vsynth": 0, "fifo_opt": 0}
+# Co-simulation takes from the C simulation all that it will send, FIFOs' words too.
+_ONE_WAY = """
+# No co-simulation with FIFOs outside: what they give back has first to come out of the hardware.
+if {{$project_name eq "{axi_top}"}} {{
+    array set opt {{cosim 0 validation 0}}
+}}
+"""
 MANIFEST, FIRMWARE = "hwsr.json", "firmware"
 # What hls4ml writes to run the firmware from Python: not needed, and its configuration names the folder written to.
 _PYTHON_HOOKS = ("hls4ml_config.yml", "build_lib.sh", "{top}_bridge.cpp")
@@ -86,7 +99,10 @@ class Layer(BaseModel):
 
 
 class Manifest(BaseModel):
-    """hwsr.json: what the project was made from and with."""
+    """hwsr.json: what the project was made from and with.
+
+    tlast: of the AXI4-Stream top function's video; outside: the FIFOs that it leaves to external memory.
+    """
 
     model_config = ConfigDict(frozen=True)
     top: Name
@@ -102,6 +118,18 @@ class Manifest(BaseModel):
     output_port: Port
     frames: int
     layers: tuple[Layer, ...]
+    tlast: Tlast
+    outside: tuple[Outside, ...]
+
+    @property
+    def axi_top(self) -> str:
+        """The top function between AXI4-Streams of video."""
+        return name_of(self.top)
+
+    @property
+    def video(self) -> Video:
+        taken, made = (Frame(port.height, port.width) for port in (self.input_port, self.output_port))
+        return Video(self.input_port.channels, taken, made, self.tlast, self.outside)
 
 
 @dataclass(frozen=True)
@@ -132,6 +160,9 @@ def write_project(
     clock_ns: float = 5.0,
     reuse_factor: Reuse | None = None,
     adders: Mapping[str, AdderGraph] | None = None,
+    tlast: Tlast = Tlast.LINE,
+    off_chip: bool = False,
+    depths: Mapping[str, int] | None = None,
 ) -> Project:
     """Write the project of `graph` to `out`, replacing what an earlier call wrote there.
 
@@ -140,25 +171,34 @@ def write_project(
     part: DEFAULT_PARTS has the default.
     reuse_factor: see `lower`; the default is scale^2, the clocks that an input pixel's output pixels take to leave.
     adders: see `lower`; by default those of the ternary convolutions that take one clock a pixel, found here.
-    Raises HwsrError for a node or type that has no hardware, and when `out` cannot be written or holds other files;
-    InternalError where the C++ holds what HLS would refuse or punish.
+    depths: see `with_depths`; by default those of `lower`.
+    tlast: what TLAST ends in the AXI4-Stream top function's video; off_chip: its FIFOs that hold a frame are outside.
+    Raises HwsrError for a node or type that has no hardware, for a network not of images, and when `out` cannot be
+    written or holds other files; InternalError where the C++ holds what HLS would refuse or punish.
     """
     if backend not in BACKENDS:
         raise HwsrError(f"unknown HLS backend '{backend}'; choose one of {', '.join(BACKENDS)}")
     _check_tiles(graph, tiles)
+    check_image_network(graph)
     part = part or DEFAULT_PARTS[backend]
     reuse = graph.scale**2 if reuse_factor is None else reuse_factor
     stages = lower(graph, reuse, _ternary(graph, reuse) if adders is None else adders)
+    stages = stages if depths is None else with_depths(stages, depths)
     frames = np.concatenate([tiles.astype(np.int64), hard_frames(graph.input, graph.frame)])
-    manifest = _manifest(graph, stages, _top_name(out), backend, part, clock_ns, len(frames))
+    manifest = _manifest(graph, stages, _top_name(out), backend, part, clock_ns, len(frames), tlast)
+    outside = frame_deep(stages) if off_chip else ()
     with _replacing(out) as folder:
         write_firmware(stages, folder, manifest.top, backend, part, clock_ns)
-        _check_firmware(folder, manifest.top)
+        plain = read_top(folder / FIRMWARE / f"{manifest.top}.cpp")
+        manifest = manifest.model_copy(update={"outside": _in_cpp(outside, stages, plain)})
+        write_axi(folder, manifest.top, plain, manifest.video)
+        _check_firmware(folder, manifest)
         for file in _PYTHON_HOOKS:
             (folder / file.format(top=manifest.top)).unlink()
         if backend == "Vitis":
             steps = "".join(f"    {step:<10} {on}\n" for step, on in BUILD_STEPS.items())
-            (folder / "build_opt.tcl").write_text(f"array set opt {{\n{steps}}}\n", encoding="ascii")
+            text = f"array set opt {{\n{steps}}}\n" + (_ONE_WAY.format(axi_top=manifest.axi_top) if off_chip else "")
+            (folder / "build_opt.tcl").write_text(text, encoding="ascii")
         (folder / "tb_data").mkdir(exist_ok=True)
         write_frames(folder / INPUTS, frames)
         write_frames(folder / EXPECTED, np.stack([reference(frame) for frame in frames]))
@@ -168,8 +208,13 @@ def write_project(
     return Project(out, manifest)
 
 
-def _check_firmware(folder: Path, top: str) -> None:
-    findings = lint(folder / FIRMWARE, top)
+def lint_project(folder: Path, manifest: Manifest) -> list[Finding]:
+    """Every finding in what either top function reaches, by place. Raises HwsrError as `lint` does."""
+    return sorted({finding for top in (manifest.top, manifest.axi_top) for finding in lint(folder / FIRMWARE, top)})
+
+
+def _check_firmware(folder: Path, manifest: Manifest) -> None:
+    findings = lint_project(folder, manifest)
     if findings:
         more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
         raise InternalError(f"hwsr generated C++ that HLS would refuse or punish: {findings[0]}{more}")
@@ -200,9 +245,37 @@ def graph_hash(graph: IntGraph) -> str:
 
 
 def _manifest(
-    graph: IntGraph, stages: Sequence[Stage], top: str, backend: str, part: str, clock_ns: float, frames: int
+    graph: IntGraph,
+    stages: Sequence[Stage],
+    top: str,
+    backend: str,
+    part: str,
+    clock_ns: float,
+    frames: int,
+    tlast: Tlast,
 ) -> Manifest:
-    layers = tuple(
+    return Manifest(
+        top=top,
+        backend=backend,
+        part=part,
+        clock_ns=clock_ns,
+        graph=graph_hash(graph),
+        frame=graph.frame,
+        scale=graph.scale,
+        fixed_frame=graph.fixed_frame,
+        output=graph.output.name,
+        input_port=_port(graph, graph.input.name),
+        output_port=_port(graph, graph.output.name),
+        frames=frames,
+        layers=layers_of(stages),
+        tlast=tlast,
+        outside=(),
+    )
+
+
+def layers_of(stages: Sequence[Stage]) -> tuple[Layer, ...]:
+    """Stages as a manifest describes them."""
+    return tuple(
         Layer(
             name=stage.name,
             kind=stage.kind,
@@ -221,21 +294,25 @@ def _manifest(
         )
         for stage in stages
     )
-    return Manifest(
-        top=top,
-        backend=backend,
-        part=part,
-        clock_ns=clock_ns,
-        graph=graph_hash(graph),
-        frame=graph.frame,
-        scale=graph.scale,
-        fixed_frame=graph.fixed_frame,
-        output=graph.output.name,
-        input_port=_port(graph, graph.input.name),
-        output_port=_port(graph, graph.output.name),
-        frames=frames,
-        layers=layers,
-    )
+
+
+def hardware_hash(backend: str, layers: Sequence[Layer]) -> str:
+    """A hash of what C++ is generated by beside its graph: backend, kernels, types and foldings.
+
+    Frame and FIFO depths are left out. Case of the backend's name does not matter.
+    """
+    built = [layer.model_dump(mode="json", exclude={"shape", "streams"}) for layer in layers]
+    return hashlib.sha256(json.dumps([backend.lower(), built]).encode()).hexdigest()
+
+
+def _in_cpp(outside: Sequence[Outside], stages: Sequence[Stage], plain: Top) -> tuple[Outside, ...]:
+    """FIFOs outside by the names that hls4ml gave to the streams."""
+    names = {
+        name: written
+        for stage, process in zip(stages[1:], plain.calls, strict=True)
+        for name, written in zip(stage.streams, process.writes, strict=True)
+    }
+    return tuple(replace(fifo, stream=names[fifo.stream]) for fifo in outside)
 
 
 def _port(graph: IntGraph, name: str) -> Port:
@@ -259,21 +336,13 @@ def _testbench(manifest: Manifest) -> str:
 
 
 def _readme(manifest: Manifest, tiles: int) -> str:
-    steps = " ".join(f"{step}={on}" for step, on in BUILD_STEPS.items())
+    def listed(steps: Mapping[str, int]) -> str:
+        return " ".join(f"{step}={on}" for step, on in steps.items())
+
+    one_way = {"cosim": 0, "validation": 0} if manifest.outside else {}
     other = DEFAULT_PARTS["Vivado"] if is_too_new(manifest.backend, manifest.part) else ""
-    return render("README.md.j2", m=manifest, tiles=tiles, in_flight=IN_FLIGHT, steps=steps, other_part=other)
-
-
-def render(template: str, **values: Any) -> str:
-    """A file of a project, from its template."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("hwsr.hls"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(template).render(**values)
+    steps = {"steps": listed(BUILD_STEPS), "axi_steps": listed(BUILD_STEPS | one_way)}
+    return render("README.md.j2", m=manifest, tiles=tiles, in_flight=IN_FLIGHT, other_part=other, **steps)
 
 
 def _top_name(out: Path) -> str:

@@ -79,8 +79,13 @@ class Reports:
 
 
 def read_reports(project: Project) -> Reports:
-    """Read every report of a project. Raises HwsrError where there is none, or where one is damaged."""
-    top, solution = project.manifest.top, project.folder / f"{project.manifest.top}_prj" / "solution1"
+    """Read every report of a project: of its plain top function, or of the AXI4-Stream one where that alone was built.
+
+    Raises HwsrError where there is none, or where one is damaged.
+    """
+    tops = (project.manifest.top, project.manifest.axi_top)
+    top = next((name for name in tops if (project.folder / f"{name}_prj").is_dir()), project.manifest.top)
+    solution = project.folder / f"{top}_prj" / "solution1"
     found = {path.name: read_module(path) for path in sorted((solution / "syn" / "report").glob("*_csynth.xml"))}
     modules = {module.name: module for module in found.values()}
     cosim, vivado = solution / "sim" / "report" / f"{top}_cosim.rpt", project.folder / "vivado_synth.rpt"

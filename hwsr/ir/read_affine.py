@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hwsr.errors import HwsrError
 from hwsr.ir import affine
+from hwsr.ir.check import infer
 from hwsr.ir.constants import QuantizedConstant, power_of_two
 from hwsr.ir.graph import (
     Add,
@@ -201,7 +202,9 @@ class AffineReader(Reader):
             constants = affine.multipliers(factor, self.tensors[source].channels, affine.ADD_SHIFT)
             common, centred = Grid(2 * max(a, b) / 2.0**affine.ADD_SHIFT, 0), self._centred(source)
             rescale = _rescaling(self._name(f"{label}/{name}"), centred, constants, common, ACCUMULATOR, relu=False)
-            operands.append(self._insert(rescale))
+            made = infer(rescale, [self.tensors[centred]], self.frame)
+            held = QType.holding(made.lo, made.hi, 0)
+            operands.append(self._insert(replace(rescale, lo=held.lo, hi=held.hi, type=held)))
         total = self._insert(Add(self._name(f"{label}/sum"), tuple(operands)))
         constants = affine.multipliers(real, self.tensors[total].channels)
         self._settle(node, _rescaling(self._name(label), total, constants, grid, qtype, waiting.relu), grid)

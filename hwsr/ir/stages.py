@@ -11,36 +11,11 @@ from numpy.typing import NDArray
 
 from hwsr.errors import HwsrError
 from hwsr.ir.adder_graph import AdderGraph
-from hwsr.ir.graph import (
-    Add,
-    ChannelMul,
-    Concat,
-    Conv,
-    IntArray,
-    IntGraph,
-    Node,
-    Offset,
-    QType,
-    Requantize,
-    Scale,
-    SpatialSum,
-    Table,
-    Tensor,
-)
+from hwsr.ir.fused import beginnings
+from hwsr.ir.graph import ChannelMul, Conv, IntArray, IntGraph, Node, QType, Rescale, Scale, Table, Tensor
 
 # What a kernel is built with, by name.
 Settings = dict[str, int]
-
-
-def fused_requantizations(graph: IntGraph) -> dict[str, Requantize]:
-    """Nodes whose only reader is a requantization, which then is no more than their result's type."""
-    fusible = (Conv, Scale, Offset, Add, ChannelMul, SpatialSum, Concat)
-    result = {}
-    for node in graph.nodes:
-        readers = graph.consumers[node.name]
-        if isinstance(node, fusible) and len(readers) == 1 and isinstance(readers[0], Requantize):
-            result[node.name] = readers[0]
-    return result
 
 
 @dataclass(frozen=True)
@@ -123,7 +98,7 @@ class Stage:
 
 
 def loops(graph: IntGraph, node: Node) -> Loops:
-    """What a convolution, or one multiplication or look-up a channel, loops over."""
+    """What a convolution, or one multiplication, rescaling or look-up a channel, loops over."""
     if not isinstance(node, Conv):
         return Loops(graph.tensors[node.name].channels, 1, 1)
     c_out, *window = node.weight.shape
@@ -161,16 +136,21 @@ def is_ternary(node: Conv | Scale) -> bool:
 
 
 def foldings(graph: IntGraph, reuse: Reuse) -> dict[str, Folding]:
-    """The folding of every node that multiplies or looks its results up, by name.
+    """The folding of every node that multiplies, rescales in a stage of its own, or looks its results up, by name.
 
     An integer is the clocks that a pixel of the input may take: a layer behind an upscaling by s works s^2 times as
     often and gets a s^2-th, one that works once a frame gets as many as the frame has pixels. A mapping gives by node
     name clocks a pixel of the layer itself, or its folding as it is; where it names none one clock, and a frame's to
-    look-ups once a frame.
+    look-ups and rescalings once a frame.
     Raises HwsrError for a number below 1, a name that no node has, or a folding that the node cannot have.
     """
     given: Mapping[str, int | Folding] = {"": reuse} if isinstance(reuse, int) else reuse
-    multiplying = {node.name: node for node in graph.nodes if isinstance(node, Conv | Scale | ChannelMul | Table)}
+    fused = beginnings(graph)
+    multiplying = {
+        node.name: node
+        for node in graph.nodes
+        if isinstance(node, Conv | Scale | ChannelMul | Table | Rescale) and node.name not in fused
+    }
     for name, asked in given.items():
         if name and name not in graph.tensors:
             raise HwsrError(f"reuse factor for '{name}': the network has no node of this name")
@@ -187,7 +167,7 @@ def _folding(graph: IntGraph, node: Node, reuse: Reuse) -> Folding:
         upscale = graph.tensors[node.name].upscale
         asked: int | Folding = prod(graph.frame) if once_a_frame else max(reuse // upscale**2, 1)
     else:
-        asked = reuse.get(node.name, prod(graph.frame) if once_a_frame and isinstance(node, Table) else 1)
+        asked = reuse.get(node.name, prod(graph.frame) if once_a_frame and isinstance(node, Table | Rescale) else 1)
     return asked if isinstance(asked, Folding) else fold(loops(graph, node), asked)
 
 

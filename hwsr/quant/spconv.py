@@ -88,6 +88,13 @@ def freeze(network: nn.Module) -> None:
             module.weight.requires_grad_(False)
 
 
+def freeze_sums(network: nn.Module) -> None:
+    """Hold the 1x1 of every SP-conv where it is, as `hwsr.quant.decompose` made it: few additions, all in use."""
+    for module in network.modules():
+        if isinstance(module, SPConv):
+            module.second.weight.requires_grad_(False)
+
+
 def additions(conv: QuantConv2d) -> int:
     """Additions that a pixel of a ternary convolution takes: one less than it has inputs, for every output."""
     return conv.weight.numel() - conv.out_channels

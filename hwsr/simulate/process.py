@@ -79,7 +79,7 @@ def _turns(
         case "channel_mul":
             steps = stage.settings["n_steps"]
             return words * steps, [each * steps, np.zeros(1, np.int64)], each * steps + steps - 1
-        case "table_lookup":
+        case "table_lookup" | "rescale":
             steps = stage.settings["n_steps"]
             return words * steps, [each * steps], each * steps + steps - 1
         case kind if kind in _WORD_BY_WORD:

@@ -1,10 +1,12 @@
-"""Starting from another model's weights: x3 and x4 from the trained x2, as the source does; int8 from float."""
+"""Starting from another model's weights: x3 and x4 from the trained x2, as the source does; few bits from float."""
 
 from pathlib import Path
 
 from rich.console import Console
 
 from hwsr.errors import HwsrError
+from hwsr.quant.decompose import decomposed
+from hwsr.quant.spconv import freeze_sums
 from hwsr.spec import ModelSpec, Precision, Spec, in_float, parse_spec
 from hwsr.train.checkpoint import load_tensors, model_file
 from hwsr.zoo.network import Network
@@ -17,9 +19,13 @@ def start_from(init: Path, network: Network, console: Console) -> str:
     read, has another number of features, or has nothing that fits.
     """
     tensors, card = load_tensors(model_file(init))
-    found, wanted, own = _kind(parse_spec(card.spec)), _kind(network.spec), network.state_dict()
+    spec, own = parse_spec(card.spec), network.state_dict()
+    found, wanted = _kind(spec), _kind(network.spec)
     if found != wanted:
         raise HwsrError(f"{init}: a network of {found}, not of {wanted}; start from a model of the same kind")
+    if starts_warmed_up(init, network.spec) and network.spec.precision is Precision.TERNARY:
+        tensors = decomposed(network, tensors)
+        freeze_sums(network)
     fitting = {
         name: tensor
         for name, tensor in tensors.items()
@@ -33,12 +39,13 @@ def start_from(init: Path, network: Network, console: Console) -> str:
 
 
 def starts_warmed_up(init: Path, spec: Spec) -> bool:
-    """Whether the model `init` is the fixed-point network `spec` in float or in other bits: nothing is left to warm up.
+    """Whether the model `init` is the network `spec` in float or in other bits: nothing is left to warm up.
 
+    A ternary network starts from the ternary terms of its float network's weights, but no network from a ternary one.
     Raises HwsrError when the model cannot be read.
     """
     found = parse_spec(load_tensors(model_file(init))[1].spec)
-    if Precision.TERNARY in (found.precision, spec.precision) or spec.precision is Precision.FLOAT:
+    if found.precision is Precision.TERNARY or spec.precision is Precision.FLOAT:
         return False
     return in_float(found) == in_float(spec)
 

@@ -7,10 +7,7 @@ import onnx
 import pytest
 import torch
 
-from hwsr.errors import HwsrError
 from hwsr.export.qonnx import execute, export_qonnx
-from hwsr.hls.lower import lower
-from hwsr.ir.graph import Rescale
 from hwsr.ir.read import AFFINE, read_qonnx
 from hwsr.quant import build, calibrate
 from hwsr.reference.run import run
@@ -50,12 +47,3 @@ def test_a_mean_may_be_over_any_frame(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     export_qonnx(network("bl x2 n8 g0 b1 int8a"), path, (131, 257))
     assert read_qonnx(path).frame == (131, 257)
-
-
-def test_hardware_flows_name_the_node_that_they_have_no_stage_for(tmp_path: Path) -> None:
-    path = tmp_path / "model.onnx"
-    export_qonnx(network("bl x2 n8 g0 b1 noca direct int8a"), path, (12, 10))
-    graph = read_qonnx(path)
-    first = next(node.name for node in graph.nodes if isinstance(node, Rescale))
-    with pytest.raises(HwsrError, match=f"node '{first}'.*Rescale"):
-        lower(graph, 1)

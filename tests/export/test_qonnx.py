@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from hwsr.coverage import check
 from hwsr.errors import HwsrError
 from hwsr.export.qonnx import execute, export_qonnx
 from hwsr.ir.read import read_qonnx
-from hwsr.quant import build, calibrate
+from hwsr.quant import build
 from hwsr.reference.run import run
 from hwsr.spec import parse_spec
 from hwsr.zoo.network import Network
@@ -41,14 +42,7 @@ SPECS = [
 
 def random_network(text: str, seed: int = 0) -> Network:
     """Random weights and biases, exponents calibrated on noise."""
-    network, generator = build(parse_spec(text), seed), torch.Generator().manual_seed(seed)
-    noise = torch.randint(0, 256, (2, network.spec.channels, 16, 16), generator=generator)
-    with torch.no_grad():
-        for module in network.modules():
-            if isinstance(module, torch.nn.Conv2d) and module.bias is not None:
-                module.bias.normal_(0, 0.1, generator=generator)
-    calibrate(network, [noise / 256])
-    return network.eval()
+    return check.random_network(parse_spec(text), seed)
 
 
 @pytest.mark.parametrize("text", SPECS)

@@ -160,7 +160,7 @@ def test_outputs_of_another_number_of_frames_are_refused(tiny, tmp_path):
     program.write_text("#!/bin/sh\n: > $2\n")
     program.chmod(0o755)
     with pytest.raises(HwsrError, match=r"made 0 frames of 1"):
-        csim._simulate(tiny[1], program, tiles_for(tiny[0], 1))
+        csim._simulate(tiny[1], program, tiles_for(tiny[0], 1), (3, 16, 20))
 
 
 def test_the_testbench_alone_fails_on_a_mismatch(tiny, tmp_path):

@@ -11,8 +11,8 @@ from hwsr.hls.lower import identifiers, lower
 from hwsr.hls.model import _check
 from hwsr.hls.source import precision
 from hwsr.ir.check import make_graph
+from hwsr.ir.fused import endings
 from hwsr.ir.graph import Conv, Input, QType, Requantize
-from hwsr.ir.stages import fused_requantizations
 from tests.hls.hls_graphs import UINT8, Net, attention_net, fan_net, odd_net, tiny_net
 
 
@@ -33,7 +33,7 @@ def test_a_requantization_becomes_its_producers_result_type():
 
 def test_a_tensor_with_several_readers_is_not_fused():
     graph = odd_net()
-    assert "fork" not in fused_requantizations(graph)
+    assert "fork" not in endings(graph)
     assert stage_of(lower(graph, 1), "Fork.q").kind == "requantize"
 
 

@@ -1,12 +1,15 @@
-"""C simulation against the integer reference: every unit, scale, precision and backend, and random networks."""
+"""C simulation against the integer reference: what `hwsr matrix --hls` covers, trained networks, and random ones."""
 
 from dataclasses import replace
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 
+from hwsr.coverage.check import check
+from hwsr.coverage.networks import UNITS, Cell, networks
 from hwsr.export.qonnx import export_qonnx
 from hwsr.hls.csim import compare, compare_layers
 from hwsr.hls.project import write_project
@@ -18,18 +21,70 @@ from hwsr.tiles import test_tiles as real_tiles
 from hwsr.train.checkpoint import load_network
 from hwsr.train.loop import train
 from hwsr.train.recipe import default_recipe
-from tests.export.test_qonnx import random_network
 from tests.random_models import random_model
 
-NETWORKS = ("bl n8", "bl n8 noca", "bl n16", "bl n16 noca", "blrn(r=2) n8", "blm1 n8 noca", "bls2 n8 noca")
+ALL = networks()
+INT8, TERNARY = "units, int8", "units, ternary"
+# A network for each unit; any two of upscaling, scale and precision meet in one.
+UNITS_SAMPLE = [
+    (INT8, "bl", "-e x4"),
+    (TERNARY, "blrn(r=2)", "x2"),
+    (INT8, "blrn(r=4)", "x3"),
+    (TERNARY, "blrxn(r=2,g=4)", "x4"),
+    (INT8, "blm1", "-e x3"),
+    (TERNARY, "bleff(r=2)", "x3"),
+    (INT8, "bls1(r=2,g=4)", "x2"),
+    (TERNARY, "blclc(g1=8,g2=2)", "-e x2"),
+    (INT8, "bls2", "x4"),
+    (TERNARY, "blm2(e=2)", "x3"),
+    (INT8, "blm2(e=3)", "x2"),
+]
+SAMPLE = [
+    *UNITS_SAMPLE,
+    ("bits, bl", "w4a4 head=w8a8 body.close=w6", "x3"),
+    ("skeletons of bl", "luma, attention, anchor", "int8 x4"),
+    ("Vivado HLS, x2, attention", "bls1(r=2,g=4)", "ternary"),
+]
+QUICK = [cell for cell in ALL if (cell.table, cell.row, cell.column) in SAMPLE]
+REST = [cell for cell in ALL if cell not in QUICK and not cell.rule]
+
+TRAINED = ("bl n8", "bl n8 noca", "bl n16", "bl n16 noca", "blrn(r=2) n8", "blm1 n8 noca", "bls2 n8 noca")
 PRECISIONS = ("int8", "r1", "r2")
 FRAME = (14, 18)
 
 
-def spec_text(network: str, scale: int, precision: str) -> str:
-    name, *options = network.split()
-    name = name if precision == "int8" else f"ST-{name}"
-    return " ".join([name, f"x{scale}", "g1 b1", *options, precision])
+def name(cell: Cell) -> str:
+    return f"{cell.backend} {cell.network}"
+
+
+def passes(cell: Cell) -> None:
+    outcome = check(cell)
+    assert outcome.failure is None
+    assert outcome.mismatches == 0 and outcome.layers > 1
+    assert outcome.pixels == 2 * 10 * 12 * parse_spec(cell.network).scale ** 2
+
+
+def test_the_sample_covers_every_unit_and_every_pair() -> None:
+    assert len(QUICK) == len(SAMPLE) and {row for _, row, _ in UNITS_SAMPLE} == set(map(str, UNITS))
+
+    def pairs(table: str, column: str) -> set[tuple[str, ...]]:
+        return set(combinations((table, "-e" if column.startswith("-e") else "", column[-2:]), 2))
+
+    met = set[tuple[str, ...]]().union(*(pairs(table, column) for table, _, column in UNITS_SAMPLE))
+    assert met == set[tuple[str, ...]]().union(
+        *(pairs(table, f"{e}x{scale}") for table, e, scale in product((INT8, TERNARY), ("-e ", ""), (2, 3, 4)))
+    )
+
+
+@pytest.mark.parametrize("cell", QUICK, ids=name)
+def test_sample(cell: Cell) -> None:
+    passes(cell)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", REST, ids=name)
+def test_every_other_network(cell: Cell) -> None:
+    passes(cell)
 
 
 def matches(graph: IntGraph, folder: Path, backend: str) -> None:
@@ -47,18 +102,15 @@ def matches(graph: IntGraph, folder: Path, backend: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["Vitis", "Vivado"])
-@pytest.mark.parametrize("trained", [False, True], ids=["random", "trained"])
-@pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("scale", [2, 3, 4])
-@pytest.mark.parametrize("network", NETWORKS)
-def test_matrix(network: str, scale: int, precision: str, trained: bool, backend: str, tmp_path: Path) -> None:
-    text = spec_text(network, scale, precision)
-    if trained:
-        spec = parse_spec(text)
-        recipe = replace(default_recipe(spec.precision, 20), batch=2, patch=16)
-        model = load_network(train(spec, recipe, tmp_path / "run", every=20))
-    else:
-        model = random_network(text)
+@pytest.mark.parametrize("network", TRAINED)
+def test_trained(network: str, scale: int, backend: str, tmp_path: Path) -> None:
+    """Any two of network, scale and precision meet in one."""
+    precision = PRECISIONS[(TRAINED.index(network) + scale) % 3]
+    unit, *options = network.split()
+    spec = parse_spec(" ".join([f"{'' if precision == 'int8' else 'ST-'}{unit} x{scale} g1 b1", *options, precision]))
+    recipe = replace(default_recipe(spec.precision, 20), batch=2, patch=16)
+    model = load_network(train(spec, recipe, tmp_path / "run", every=20))
     export_qonnx(model, tmp_path / "model.onnx", FRAME)
     matches(read_qonnx(tmp_path / "model.onnx"), tmp_path / "project", backend)
 

@@ -98,10 +98,10 @@ def made(tmp_path_factory) -> tuple[Path, Project]:
     )
 
 
-def synthesize(project: Project, folder: Path) -> Project:
-    """A copy of a project as the tools would leave it; a stage's LUTs are ten times its place."""
+def synthesize(project: Project, folder: Path, axi: bool = False) -> Project:
+    """A copy of a project as the tools would leave it; a stage's LUTs are ten times its place. axi: that top's."""
     shutil.copytree(project.folder, folder)
-    top = project.manifest.top
+    top = project.manifest.axi_top if axi else project.manifest.top
     reports, cosim = (folder / f"{top}_prj" / "solution1" / part / "report" for part in ("syn", "sim"))
     reports.mkdir(parents=True)
     cosim.mkdir(parents=True)
@@ -125,8 +125,9 @@ def synthesize(project: Project, folder: Path) -> Project:
     return replace(project, folder=folder)
 
 
-def test_reports_find_their_stages(made, tmp_path) -> None:
-    project = synthesize(made[1], tmp_path / "net")
+@pytest.mark.parametrize("axi", [False, True])
+def test_reports_find_their_stages(made, tmp_path, axi) -> None:
+    project = synthesize(made[1], tmp_path / "net", axi)
     found = read_reports(project)
     kernels = {layer.name: i for i, layer in enumerate(project.manifest.layers, 1) if layer.kind != "Clone"}
     del kernels["image"]

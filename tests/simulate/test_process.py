@@ -9,11 +9,12 @@ from hwsr.estimate.layers import estimate_layers
 from hwsr.hls.lower import lower
 from hwsr.ir.stages import Stage
 from hwsr.simulate.process import Process, in_program_order, processes
+from tests.hls.affine_graphs import affine_net
 from tests.hls.hls_graphs import UINT8, attention_net, fan_net, grouped_net, odd_net, tiny_net, x4_net
 
 
 @pytest.mark.parametrize("reuse", [1, 9])
-@pytest.mark.parametrize("net", [attention_net, odd_net, grouped_net, x4_net, tiny_net, lambda: fan_net(9)])
+@pytest.mark.parametrize("net", [attention_net, odd_net, grouped_net, x4_net, tiny_net, lambda: fan_net(9), affine_net])
 def test_a_frame_takes_the_cycles_that_are_estimated(net, reuse):
     graph = net()
     stages = lower(graph, reuse)

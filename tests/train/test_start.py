@@ -10,8 +10,9 @@ from rich.console import Console
 from hwsr.errors import HwsrError
 from hwsr.quant import build
 from hwsr.quant.bits import activation_layers, scaling
+from hwsr.quant.build import set_quantized
 from hwsr.spec import parse_spec
-from hwsr.train.checkpoint import load_tensors
+from hwsr.train.checkpoint import load_network, load_tensors
 from hwsr.train.loop import train
 from hwsr.train.recipe import Mode, Recipe, Settings, Stage
 from hwsr.train.start import start_from, starts_warmed_up
@@ -79,11 +80,44 @@ def test_the_card_tells_and_resuming_checks(x2: Path, tmp_path: Path, photograph
         (BODY.format("x2"), False),
         (BODY.format("x3") + " int8", False),
         ("bl x2 n4 g1 b2 noca int8", False),
-        ("ST-" + BODY.format("x2") + " r1", False),
+        ("ST-" + BODY.format("x2") + " r1", True),
+        ("ST-" + BODY.format("x2") + " r4", True),
+        ("ST-" + BODY.format("x3") + " r4", False),
     ],
 )
 def test_only_the_same_network_starts_warmed_up(x2: Path, text: str, warm: bool) -> None:
     assert starts_warmed_up(x2, parse_spec(text)) is warm
+
+
+def test_ternary_networks_start_from_the_ternary_terms_of_float_weights(
+    x2: Path, tmp_path: Path, photographs: Path
+) -> None:
+    """The picture is the float network's from the start; what the 1x1 adds up stays."""
+    spec = parse_spec("ST-" + BODY.format("x2") + " r4")
+    network, trained = build(spec), load_network(x2)
+    start_from(x2, network, quiet())
+    image = torch.rand(1, 3, 12, 12, generator=torch.Generator().manual_seed(1))
+    set_quantized(network, False)
+    with torch.no_grad():
+        made, wanted = network(image), trained(image)
+    # Each layer keeps all but a thousandth of its weights' power.
+    assert (made - wanted).square().mean() < 5e-3 * (wanted - wanted.mean()).square().mean()
+    before = network.state_dict()
+    recipe = Settings(steps=4, batch=2, patch=8).make(spec.precision, starts_warmed_up(x2, spec))
+    assert [stage.mode for stage in recipe.stages] == [Mode.QUANTIZED, Mode.FROZEN]
+    train(spec, recipe, tmp_path / "ternary", photographs, console=quiet(), init=x2)
+    after = load_tensors(tmp_path / "ternary" / "model.safetensors")[0]
+    for name in (name for name in before if name.endswith(("first.weight", "second.weight"))):
+        is_sum = before[name].shape[2:] == (1, 1)
+        assert torch.equal(before[name], after[name]) is is_sum, name
+
+
+def test_no_network_starts_warmed_up_from_a_ternary_one(x2: Path, tmp_path: Path, photographs: Path) -> None:
+    spec = parse_spec("ST-" + BODY.format("x2") + " r1")
+    recipe = Settings(steps=2, batch=2, patch=8).make(spec.precision, warmed_up=True)
+    train(spec, recipe, tmp_path / "ternary", photographs, console=quiet(), init=x2)
+    assert not starts_warmed_up(tmp_path / "ternary", spec)
+    assert not starts_warmed_up(tmp_path / "ternary", parse_spec(BODY.format("x2") + " int8"))
 
 
 def test_fine_tuning_starts_from_the_float_weights_and_calibrated_ranges(

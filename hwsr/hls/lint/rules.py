@@ -66,6 +66,8 @@ _DIRECTIVES = frozenset(
     ]
 )
 _NAMING = ("variable", "port")
+# The port of what a function returns, and of its control.
+_RETURN = "return"
 _COUNTING = ("distance", "factor", "depth", "dim", "II", "ii", "latency", "min", "max", "avg")
 LOOPS = ("for_statement", "while_statement", "do_statement", "for_range_loop")
 
@@ -224,7 +226,7 @@ def pragmas(function: Function, firmware: Firmware) -> Iterator[Finding]:
         named = [name for key in _NAMING for name in pragma.values.get(key, "").split(",") if name]
         named += [value for key in _COUNTING if (value := pragma.values.get(key, "0")).isidentifier()]
         for name in named:
-            if name not in known and name not in function.template:
+            if name not in known and name not in (*function.template, _RETURN):
                 yield Finding(function.file, pragma.line, "pragma", f"the pragma names '{name}', which does not exist")
 
 

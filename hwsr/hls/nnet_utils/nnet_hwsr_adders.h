@@ -8,32 +8,18 @@
 #include "nnet_common.h"
 #include "nnet_hwsr_conv.h"
 #include "nnet_hwsr_integer.h"
+#include "nnet_hwsr_rescale.h"
 
 namespace nnet {
 
-// natural<BITS, ROOM>::type holds integers from 0 up of BITS bits, as integer<BITS, ROOM>::type does those with a sign.
-#if defined(__SYNTHESIS__) || defined(HWSR_EXACT_WIDTHS)
-template <int BITS, int ROOM> struct natural {
-    typedef ap_uint<BITS> type;
-};
-template <int BITS> ap_uint<BITS> shifted(const ap_uint<BITS> &value, unsigned n) {
-    #pragma HLS INLINE
-    return value << n;
-}
-#else
-template <int BITS, int ROOM> struct natural {
-    typedef typename integer<BITS + 1, (ROOM > BITS ? ROOM : BITS + 1)>::type type;
-};
-#endif
-
-// CONFIG_T::adders_t::compute(window, sums) is the graph; bias: what is added to every sum; up: powers of two that bring
-// a channel's sum to the grid that all share.
+// CONFIG_T::adders_t::compute(window, sums) is the graph; bias: what is added to every sum; ending: what its ending is
+// told of every channel.
 template <class data_T, class res_T, typename CONFIG_T>
 void adder_conv(hls::stream<data_T> &data, hls::stream<res_T> &res,
                 const typename CONFIG_T::bias_t bias[1][CONFIG_T::n_filt],
-                const unsigned char up[1][CONFIG_T::n_filt]) {
+                const typename conv_ending<typename res_T::value_type, CONFIG_T>::constant_t ending[1][CONFIG_T::n_filt]) {
     #pragma HLS ARRAY_PARTITION variable=bias complete dim=0
-    #pragma HLS ARRAY_PARTITION variable=up complete dim=0
+    #pragma HLS ARRAY_PARTITION variable=ending complete dim=0
 
     typedef typename data_T::value_type value_t;
     typedef typename integer<CONFIG_T::data_bits, CONFIG_T::room>::type operand_t;
@@ -97,8 +83,7 @@ Clocks:
             #pragma HLS UNROLL
             assert(in_range<CONFIG_T::sum_bits>(sum[c] + bias[0][c]));
             const typename integer<CONFIG_T::aligned_bits>::type aligned = sum[c] + bias[0][c];
-            out[c] = requantized<typename res_T::value_type, CONFIG_T::aligned_bits, CONFIG_T::shift>(
-                shifted(aligned, up[0][c]));
+            out[c] = conv_ending<typename res_T::value_type, CONFIG_T>::of(aligned, ending[0][c]);
         }
         res.write(out);
     }

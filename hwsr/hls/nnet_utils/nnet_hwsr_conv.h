@@ -12,6 +12,7 @@
 #include "nnet_common.h"
 #include "nnet_hwsr.h"
 #include "nnet_hwsr_integer.h"
+#include "nnet_hwsr_rescale.h"
 #ifndef __SYNTHESIS__
 #include <vector>
 #endif
@@ -170,17 +171,18 @@ Rows:
     }
 }
 
-// weights: the lanes' weights of a step, PER_WORD fields a word; bias: what sums start from; up: powers of two that
-// bring a channel's sum to the grid that all share; tap_column: the column of the kernel that an input lies in.
+// weights: the lanes' weights of a step, PER_WORD fields a word; bias: what sums start from; ending: what the
+// ending of every channel's sum is told; tap_column: the column of the kernel that an input lies in.
 template <class data_T, class res_T, typename CONFIG_T>
 void conv(hls::stream<data_T> &data, hls::stream<res_T> &res,
           const unsigned long long weights[CONFIG_T::n_steps][CONFIG_T::n_words],
           const typename CONFIG_T::bias_t bias[CONFIG_T::n_folds][CONFIG_T::pe],
-          const unsigned char up[CONFIG_T::n_folds][CONFIG_T::pe],
+          const typename conv_ending<typename res_T::value_type, CONFIG_T>::constant_t ending[CONFIG_T::n_folds]
+                                                                                            [CONFIG_T::pe],
           const unsigned char tap_column[CONFIG_T::group_inputs]) {
     #pragma HLS ARRAY_PARTITION variable=weights complete dim=2
     #pragma HLS ARRAY_PARTITION variable=bias complete dim=2
-    #pragma HLS ARRAY_PARTITION variable=up complete dim=2
+    #pragma HLS ARRAY_PARTITION variable=ending complete dim=2
     #pragma HLS ARRAY_PARTITION variable=tap_column complete
 
     typedef typename data_T::value_type value_t;
@@ -278,13 +280,7 @@ Clocks:
                 if (input_fold == input_folds - 1) {
                     const unsigned channel =
                         (group + g) * CONFIG_T::group_outputs + output_fold * CONFIG_T::lane_outputs + o;
-                    typename integer<CONFIG_T::aligned_bits>::type aligned = total;
-                    if (CONFIG_T::max_up > 0) {
-                        const typename counter<CONFIG_T::max_up>::type by = up[fold][lane];
-                        aligned = shifted(aligned, by);
-                    }
-                    made[channel] =
-                        requantized<typename res_T::value_type, CONFIG_T::aligned_bits, CONFIG_T::shift>(aligned);
+                    made[channel] = conv_ending<typename res_T::value_type, CONFIG_T>::of(total, ending[fold][lane]);
                 }
             }
         }

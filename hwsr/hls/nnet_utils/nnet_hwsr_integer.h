@@ -77,6 +77,21 @@ template <int BITS> ap_int<BITS> shifted(const ap_int<BITS> &value, unsigned n) 
 inline int shifted(int value, unsigned n) { return int(unsigned(value) << n); }
 inline long long shifted(long long value, unsigned n) { return (long long)((unsigned long long)value << n); }
 
+// natural<BITS, ROOM>::type holds integers from 0 up of BITS bits, as integer<BITS, ROOM>::type does those with a sign.
+#if defined(__SYNTHESIS__) || defined(HWSR_EXACT_WIDTHS)
+template <int BITS, int ROOM> struct natural {
+    typedef ap_uint<BITS> type;
+};
+template <int BITS> ap_uint<BITS> shifted(const ap_uint<BITS> &value, unsigned n) {
+    #pragma HLS INLINE
+    return value << n;
+}
+#else
+template <int BITS, int ROOM> struct natural {
+    typedef typename integer<BITS + 1, (ROOM > BITS ? ROOM : BITS + 1)>::type type;
+};
+#endif
+
 // The sum of N terms of BITS bits, modulo 2^MOST, by a tree of adders: each level is half as long as the one before and a
 // bit wider, up to MOST. Spelled out level by level, for of one long sum the tool may make a chain.
 template <unsigned N, int BITS, int MOST, int ROOM> struct adder_tree {
