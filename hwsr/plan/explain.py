@@ -15,9 +15,9 @@ from hwsr.ir.check import make_graph
 from hwsr.ir.graph import Conv, IntGraph
 from hwsr.ir.stages import Multiplier, is_ternary
 from hwsr.plan.adders import expected
-from hwsr.plan.design import Planned, Target, outline
+from hwsr.plan.design import Planned, Target, outline, plan
 from hwsr.plan.options import KINDS
-from hwsr.plan.search import cheapest, fastest, shares
+from hwsr.plan.search import cheapest, shares
 
 # How much faster a clock, and how many bits less, are tried as a relief.
 FASTER_CLOCK, FEWER_BITS = 1.5, 4
@@ -232,11 +232,11 @@ def _relieved(graph: IntGraph, planned: Planned) -> Iterator[Fact]:
 
 def _what_would_fit(graph: IntGraph, planned: Planned) -> Iterator[Fact]:
     """The fastest that fits this device, and the smallest device that the target fits."""
-    fitting = fastest(planned.choices, planned.target.device)
-    if fitting is not None:
-        pace = fitting[1].clocks(planned.choices)
-        fps = planned.estimate.fps * planned.estimate.bottleneck.cycles / pace
-        yield Fact("fits", f"what fits this device makes {fps:,.1f} images a second", {"fps": fps})
+    if planned.target.fps is not None:
+        most = plan(graph, replace(planned.target, fps=None), planned.sharing.seconds)
+        if most.met:
+            fps = most.estimate.fps
+            yield Fact("fits", f"what fits this device makes {fps:,.1f} images a second", {"fps": fps})
     if planned.too_slow:
         return
     larger = [
