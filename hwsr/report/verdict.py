@@ -71,6 +71,17 @@ class _Dataflow(BaseModel):
     mismatches: int = Field(ge=0)
 
 
+class _Axi(BaseModel):
+    tiles: int = Field(ge=1)
+    values: int = Field(ge=1)
+    wrong_values: int = Field(ge=0)
+    wrong_side_channels: int = Field(ge=0)
+
+    @property
+    def mismatches(self) -> int:
+        return self.wrong_values + self.wrong_side_channels
+
+
 class _Csim(BaseModel):
     """What `hwsr csim --json` writes, as far as a verdict needs it."""
 
@@ -84,6 +95,14 @@ class _Csim(BaseModel):
     frames: _Frames
     images: tuple[_Image, ...]
     dataflow: tuple[_Dataflow, ...]
+    axi: _Axi | None = None
+    axi_images: tuple[_Image, ...] = ()
+    axi_dataflow: tuple[_Dataflow, ...] = ()
+
+    @property
+    def parts(self) -> tuple[_Frames | _Image | _Dataflow | _Axi, ...]:
+        again = (self.axi,) if self.axi else ()
+        return self.frames, *self.images, *self.dataflow, *again, *self.axi_images, *self.axi_dataflow
 
 
 def beside(model: Path) -> Path:
@@ -102,16 +121,28 @@ def verdict(path: Path, graph: IntGraph, hardware_of: Callable[[IntGraph], str],
         _check(found, graph, hardware_of, backend)
     except HwsrError as error:
         return Verdict(Status.NOT_RUN, str(error))
-    frames = found.frames
-    compared = [Compared(f"{frames.tiles} test frames", frames.values, "values", frames.mismatches)]
-    compared += [Compared(image.name, image.pixels, "pixels", image.mismatches) for image in found.images]
-    for run in found.dataflow:
-        what = f"{run.frames} test frames through FIFOs of finite depth, {run.in_flight} words in flight"
-        compared.append(Compared(what, frames.values, "values", run.mismatches))
     status = Status.DIFFERS if found.mismatches else Status.EQUAL
     gone = not Path(found.project).is_dir()
     note = f"the project is no longer at {found.project}; whether it was changed since is not known" if gone else ""
-    return Verdict(status, "", found.backend, found.frame, found.mismatches, tuple(compared), note)
+    return Verdict(status, "", found.backend, found.frame, found.mismatches, _compared(found), note)
+
+
+def _compared(found: _Csim) -> tuple[Compared, ...]:
+    values = found.frames.values
+
+    def bounded(run: _Dataflow, how: str = "") -> Compared:
+        what = f"{run.frames} test frames through FIFOs of finite depth, {run.in_flight} words in flight{how}"
+        return Compared(what, values, "values", run.mismatches)
+
+    axi = ", by AXI4-Stream"
+    rows = [Compared(f"{found.frames.tiles} test frames", values, "values", found.frames.mismatches)]
+    rows += [Compared(image.name, image.pixels, "pixels", image.mismatches) for image in found.images]
+    rows += [bounded(run) for run in found.dataflow]
+    if found.axi:
+        rows.append(Compared(f"{found.axi.tiles} test frames{axi}", found.axi.values, "values", found.axi.mismatches))
+    rows += [Compared(f"{image.name}{axi}", image.pixels, "pixels", image.mismatches) for image in found.axi_images]
+    rows += [bounded(run, axi) for run in found.axi_dataflow]
+    return tuple(rows)
 
 
 def _read(path: Path) -> _Csim:
@@ -125,8 +156,7 @@ def _read(path: Path) -> _Csim:
         raise HwsrError(
             f"{path.name} is damaged, or of an earlier hwsr and does not say of what model it is; run 'hwsr csim' again"
         ) from error
-    parts: tuple[_Frames | _Image | _Dataflow, ...] = (found.frames, *found.images, *found.dataflow)
-    if found.mismatches != sum(part.mismatches for part in parts):
+    if found.mismatches != sum(part.mismatches for part in found.parts):
         raise HwsrError(f"{path.name} contradicts itself on how many values differ; run 'hwsr csim' again")
     return found
 
@@ -134,6 +164,9 @@ def _read(path: Path) -> _Csim:
 def _check(found: _Csim, graph: IntGraph, hardware_of: Callable[[IntGraph], str], backend: str) -> None:
     """Raise HwsrError unless the simulation was of this graph in this hardware, and of the project as it is."""
     built = on_frame(graph, found.frame)
+    if built.frame != found.frame:
+        height, width = found.frame
+        raise HwsrError(f"the last one was of hardware for frames of {width}x{height}, whose means are others")
     if graph_hash(built) != found.graph:
         raise HwsrError("the last one was of another model, or of this one before it was trained or exported anew")
     if found.backend.lower() != backend.lower():

@@ -74,6 +74,22 @@ def test_differs(figures: dict[str, Any], tmp_path: Path, part: str) -> None:
     assert (found.status, found.mismatches) == (Status.DIFFERS, 3)
 
 
+def test_axi_counts_as_well(figures: dict[str, Any], tmp_path: Path) -> None:
+    figures["axi"] = {"tiles": 10, "values": 960, "wrong_values": 0, "wrong_side_channels": 0}
+    figures["axi_images"], figures["axi_dataflow"] = figures["images"], figures["dataflow"]
+    found = of(figures, tmp_path)
+    assert (found.status, len(found.compared)) == (Status.EQUAL, 6)
+    figures["axi"]["wrong_side_channels"] = figures["mismatches"] = 2
+    found = of(figures, tmp_path)
+    assert (found.status, found.mismatches, found.compared[3].mismatches) == (Status.DIFFERS, 2, 2)
+
+
+def test_of_the_means_of_another_frame(figures: dict[str, Any], tmp_path: Path) -> None:
+    """Hardware of a network with attention has a constant of its frame."""
+    figures["frame"] = [90, 100]
+    refused(of(figures, tmp_path, BUILDS["attention-vitis"][0]()), "frames of 100x90, whose means")
+
+
 def refused(found: Verdict, words: str) -> None:
     assert found.status is Status.NOT_RUN and words in found.reason
     assert (found.mismatches, found.compared, found.frame) == (None, (), None)
