@@ -54,7 +54,8 @@ def report(
     asked = asked_of(model, plan, device, clock, reuse_factor, backend)
     solved = graphs(solve_adders(asked, adders, adder_seconds))
     pairs = validation_images(asked.graph.scale, data)
-    design = Design(asked.graph, asked.image, asked.reuse, asked.device, asked.clock_mhz, asked.backend.law, solved)
+    target = asked.device, asked.clock_mhz, asked.backend.law
+    design = Design(asked.graph, asked.image, asked.reuse, *target, solved, asked.depths)
     progress = partial(track, description="upscaling", console=console, transient=True)
     found = gather(model, design, pairs, data, csim or beside(model), progress)
     write_text(out, render(found))

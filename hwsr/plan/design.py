@@ -208,7 +208,9 @@ def _with_depths(planned: Planned, depths: Mapping[str, int] | None) -> Planned:
 def shallower(planned: Planned) -> Planned:
     """A plan whose FIFOs the device has no room for, with those of the asked rate, or else the lowering's."""
     hardware = planned.hardware
-    tried = [None] if planned.budget is None else [found_depths(planned.graph, hardware, planned.budget), None]
+    tried: list[Mapping[str, int] | None] = [None]
+    if planned.budget is not None:
+        tried.insert(0, found_depths(planned.graph, hardware, planned.budget))
     for depths in tried:
         slower = replace(_with_depths(planned, depths), interval=interval_at(planned.graph, hardware, depths))
         if slower.met:

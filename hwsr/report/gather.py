@@ -20,6 +20,8 @@ from hwsr.hls.project import graph_hash, hardware_hash, layers_of
 from hwsr.ir.adder_graph import AdderGraph
 from hwsr.ir.graph import Conv, IntGraph, Scale
 from hwsr.ir.stages import Reuse, Stage, foldings
+from hwsr.plan.depths import Hardware as Built
+from hwsr.plan.depths import built, interval_at
 from hwsr.report.blocks import Block, blocks
 from hwsr.report.claims import Absent, Claim, claims
 from hwsr.report.crops import Crop
@@ -36,7 +38,10 @@ PIXELS = ("bicubic", "network", "original")
 
 @dataclass(frozen=True)
 class Design:
-    """What hardware is built by, as `hwsr estimate` takes it. graph: on the hardware's frame; image: (H, W)."""
+    """What hardware is built by, as `hwsr estimate` takes it.
+
+    graph: on the hardware's frame; image: (H, W); depths: words of every stream, by default those of the lowering.
+    """
 
     graph: IntGraph
     image: tuple[int, int]
@@ -45,6 +50,7 @@ class Design:
     clock_mhz: float
     backend: Backend
     adders: Mapping[str, AdderGraph]
+    depths: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -105,9 +111,9 @@ def report(
     graph = design.graph
     foldings(graph, design.reuse)
     shown = blocks(graph)
-    built, found, flow = _hardware(design)
+    made, found, flow = _hardware(design)
     layers = found.layers if not isinstance(found, Absent) else ()
-    table = rows(shown, built, layers)
+    table = rows(shown, made, layers)
     taken = found if isinstance(found, Absent) else hardware(found)
 
     def hardware_of(on_its_frame: IntGraph) -> str:
@@ -135,15 +141,18 @@ def _hardware(design: Design) -> tuple[tuple[Stage, ...], Estimate | Absent, Tim
     """Stages, their estimate and their simulation, or why there are none of them."""
     graph = design.graph
     try:
-        stages = lower(graph, design.reuse, design.adders)
+        stages = built(graph, design.reuse, design.adders, design.depths)
     except HwsrError as error:
         return (), Absent(str(error)), Absent(str(error))
     return stages, _estimate(design, stages), _timeline(design, stages)
 
 
 def _estimate(design: Design, stages: Sequence[Stage]) -> Estimate | Absent:
+    timing = timing_on(design.device, design.clock_mhz, design.backend)
+    target = design.device, design.clock_mhz, design.image, design.backend
     try:
-        return estimate(design.graph, stages, design.device, design.clock_mhz, design.image, design.backend)
+        interval = interval_at(design.graph, Built(design.reuse, design.adders, timing), design.depths)
+        return estimate(design.graph, stages, *target, interval=interval)
     except HwsrError as error:
         return Absent(str(error))
 
