@@ -41,7 +41,7 @@ WHOLE = $(if $(OFF_CHIP),--off-chip --frame $(FRAME))
 # What needs a model goes on with a training that was interrupted.
 STARTED = $(if $(RESUME),,$(if $(wildcard $(RUN)/checkpoint.safetensors),--resume))
 
-.PHONY: setup run train-ternary train-int8 export plan hls csim estimate test test-full bench lint clean
+.PHONY: setup run train-ternary train-int8 export plan hls csim estimate report test test-full bench lint clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.ready
@@ -82,6 +82,10 @@ csim: hls
 
 estimate: export
 	$(HWSR) estimate "$(RUN)" $(HARDWARE) $(WHOLE) --json "$(RUN)/estimate.json"
+
+# With the verdict of `make csim`, where that was of this model in this hardware; on the images of EVAL.
+report: export
+	$(HWSR) report "$(RUN)" $(HARDWARE) $(if $(EVAL),--data "$(EVAL)") --out "$(RUN)/report.html" --json "$(RUN)/report.json"
 
 # The whole way, on the photographs that the scikit-image and scikit-learn wheels carry.
 run: setup

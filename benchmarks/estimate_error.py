@@ -3,6 +3,7 @@
     python -m benchmarks.estimate_error                     # by the reports shipped with hwsr
     python -m benchmarks.estimate_error hls_reports.json    # by those of a file alone; of modified kernels the trend
     python -m benchmarks.estimate_error --docs docs/estimates.md    # also writes the tables into the document
+    python -m benchmarks.estimate_error --package           # also writes the totals into the package, for `hwsr report`
 
 Every repository's reports are predicted by coefficients fitted to the other repositories alone. A range's ends come
 from those others' errors too, each predicted without itself, so that its coverage is one of unseen repositories.
@@ -11,17 +12,19 @@ from those others' errors too, each predicted without itself, so that its covera
 import argparse
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hwsr.estimate import cross_validation
+from hwsr.estimate.cross_validation import HeldOut, Off
 from hwsr.estimate.fit import Sample, calibration, errors, fit, held_out, samples, spread, usable
 from hwsr.estimate.model import Fitted, predicted, shipped
 from hwsr.estimate.predict import estimate_point, read_points
 from hwsr.estimate.reports import KINDS
-from hwsr.files import write_text
+from hwsr.files import write_json, write_text
 
 FIGURES = {"latency_max": "latency", "dsp": "DSP", "lut": "LUT", "ff": "FF", "bram18": "BRAM18"}
 CONVOLUTIONS = [name for name, kind in KINDS.items() if kind in ("conv", "depthwise")]
@@ -72,9 +75,13 @@ def table(found: dict[str, list[Outcome]], title: str, group: Callable[[Row], st
 def _cell(found: list[Outcome]) -> str:
     if not found:
         return "none"
+    off = _off(found)
+    return f"{off.median:.1%}, {off.p90:.0%}, {off.in_range:.0%}"
+
+
+def _off(found: list[Outcome]) -> Off:
     error = errors([o.sample for o in found], [o.value for o in found])
-    covered = np.mean([o.covered for o in found])
-    return f"{error['median']:.1%}, {error['p90']:.0%}, {covered:.0%}"
+    return Off(error["median"], error["p90"], float(np.mean([o.covered for o in found])))
 
 
 def of_types(found: dict[str, list[Outcome]], *types: str) -> dict[str, list[Outcome]]:
@@ -163,11 +170,27 @@ def totals(found: dict[str, list[Outcome]]) -> list[str]:
     ]
 
 
+def held_out_totals(found: dict[str, list[Outcome]]) -> list[HeldOut]:
+    """What the package holds: conv2d, convolutions and all layers."""
+    groups = {"conv2d": of_types(found, "conv2d"), "convolutions": of_types(found, *CONVOLUTIONS), "all layers": found}
+    return [
+        HeldOut(
+            name,
+            max(map(len, parts.values())),
+            {title: _off(parts[figure]) for figure, title in FIGURES.items()},
+        )
+        for name, parts in groups.items()
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("reports", nargs="?", type=Path, help="file of reports [those shipped with hwsr]")
     parser.add_argument("--docs", type=Path, help="document whose tables of the same source to replace")
+    parser.add_argument("--package", action="store_true", help="write the totals of the shipped reports into hwsr")
     options = parser.parse_args()
+    if options.package and options.reports:
+        parser.error("--package takes the reports shipped with hwsr alone")
     points = [dict(row) for row in (read_points(options.reports) if options.reports else calibration())]
     rows = [row for row in points if usable(row)]
     found = {figure: outcomes(rows, figure) for figure in FIGURES}
@@ -185,6 +208,9 @@ def main() -> None:
     ]
     text = "\n".join(lines)
     print(text)
+    if options.package:
+        figures = [asdict(group) for group in held_out_totals(found)]
+        write_json(Path(cross_validation.__file__).with_name(cross_validation.FILE), figures)
     if options.docs:
         mark = rf"(<!-- {'file' if options.reports else 'shipped'} -->\n).*?(<!-- end -->)"
         document = options.docs.read_text(encoding="utf-8")

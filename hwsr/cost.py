@@ -21,6 +21,7 @@ from hwsr.engines import default_engine, make_upscaler, model_graph
 from hwsr.errors import HwsrError
 from hwsr.evaluate import evaluate
 from hwsr.export.qonnx import export_qonnx
+from hwsr.ir.graph import IntGraph
 from hwsr.ir.read import read_qonnx
 from hwsr.quant import build, set_quantized
 from hwsr.release import read_release
@@ -109,14 +110,17 @@ def float_cost(network: Network) -> NetworkCost:
 
 def drawn_cost(spec: Spec) -> NetworkCost:
     """The cost of a network of any precision with weights as they are drawn before training. Raises HwsrError."""
+    return float_cost(build(spec)) if spec.precision is Precision.FLOAT else network_cost(drawn_graph(spec))
+
+
+def drawn_graph(spec: Spec) -> IntGraph:
+    """The integers of a network with weights as they are drawn before training. Raises HwsrError for a float one."""
     network = build(spec)
-    if spec.precision is Precision.FLOAT:
-        return float_cost(network)
-    set_quantized(network, True)
+    set_quantized(network, spec.precision is not Precision.FLOAT)
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "model.onnx"
         export_qonnx(network, path)
-        return network_cost(read_qonnx(path))
+        return read_qonnx(path)
 
 
 def matches(

@@ -11,7 +11,7 @@ from rich.table import Table
 from hwsr.data.bicubic import resize_bicubic
 from hwsr.data.datasets import ImagePair
 from hwsr.data.metrics import psnr_y, ssim_y
-from hwsr.engines import Upscaler
+from hwsr.engines import Image, Upscaler
 from hwsr.quant import build
 from hwsr.train.checkpoint import load_model
 from hwsr.zoo.accounting import count
@@ -32,20 +32,26 @@ class ImageScore:
 
 def evaluate(upscale: Upscaler, pairs: Sequence[ImagePair], scale: int) -> list[ImageScore]:
     """Score every image, shaving `scale` pixels off each border; the last entry is the mean."""
-    scores = []
-    for pair in pairs:
-        result, bicubic = upscale(pair.lr), resize_bicubic(pair.lr, scale)
-        scores.append(
-            ImageScore(
-                pair.name,
-                psnr_y(result, pair.hr, scale),
-                ssim_y(result, pair.hr, scale),
-                psnr_y(bicubic, pair.hr, scale),
-                ssim_y(bicubic, pair.hr, scale),
-            )
-        )
-    means = [float(np.mean([getattr(score, key) for score in scores])) for key in list(asdict(scores[0]))[1:]]
-    return [*scores, ImageScore("mean", *means)]
+    scores = [score(pair, upscale(pair.lr), scale) for pair in pairs]
+    return [*scores, mean(scores)]
+
+
+def score(pair: ImagePair, result: Image, scale: int) -> ImageScore:
+    """Score what an engine made of `pair.lr`, as `evaluate` does."""
+    bicubic = resize_bicubic(pair.lr, scale)
+    return ImageScore(
+        pair.name,
+        psnr_y(result, pair.hr, scale),
+        ssim_y(result, pair.hr, scale),
+        psnr_y(bicubic, pair.hr, scale),
+        ssim_y(bicubic, pair.hr, scale),
+    )
+
+
+def mean(scores: Sequence[ImageScore]) -> ImageScore:
+    """The mean of every figure."""
+    means = [float(np.mean([getattr(each, key) for each in scores])) for key in list(asdict(scores[0]))[1:]]
+    return ImageScore("mean", *means)
 
 
 def render(scores: Sequence[ImageScore], title: str) -> Table:

@@ -164,7 +164,7 @@ def tradeoff(points: Sequence[Plotted], title: str, costs: Axis = AXES, styles: 
     figure.draw_without_rendering()  # fixes the layout, which labels are measured against
     for axes, (key, (_, unit)) in zip(panels, costs.items(), strict=True):
         drawn = [(point, getattr(point, key)) for point in points if getattr(point, key) is not None]
-        _place_labels(axes, [(point, cost / unit) for point, cost in drawn], styles)
+        place_labels(axes, [(point, cost / unit) for point, cost in drawn], styles)
     return figure
 
 
@@ -186,7 +186,7 @@ RADII, DIRECTIONS, LEADER = (5, 9, 14, 20, 28, 38, 50, 64, 80, 100, 125, 160, 20
 MARKER, CROWD = 6, 120
 
 
-def _place_labels(axes: Axes, points: Sequence[tuple[Plotted, float]], styles: Styles) -> None:
+def place_labels(axes: Axes, points: Sequence[tuple[Plotted, float]], styles: Styles) -> None:
     """Name every point, at the nearest place where the name covers no point, no other name and no line to one."""
     at = [tuple(axes.transData.transform((x, point.psnr))) for point, x in points]
     taken = [Bbox.from_bounds(x - MARKER, y - MARKER, 2 * MARKER, 2 * MARKER) for x, y in at]

@@ -6,9 +6,8 @@ models/NAME_int8 and so on; what their trainings need to be resumed stays in a f
 """
 
 import hashlib
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +28,7 @@ from hwsr.form import Form
 from hwsr.quant import build
 from hwsr.reference.run import upscale
 from hwsr.spec import Precision, Spec, parse_spec
-from hwsr.sweep import Quality, training_seconds
+from hwsr.sweep import Quality, timed, training_seconds
 from hwsr.train.checkpoint import Card, load_network, load_tensors, model_file, save_model
 from hwsr.train.loop import train
 from hwsr.train.progress import describe
@@ -153,7 +152,7 @@ def _train(order: Order, form: Form, spec: Spec, name: str, console: Console) ->
     recipe = recipe_of(form, spec, order.model, order.asked)
     started, finished = (work / "checkpoint.safetensors").exists(), (work / "model.safetensors").exists()
     teacher = order.model if BUDGETS[form].taught else None
-    with _timed(work, not finished):
+    with nullcontext() if finished else timed(work):
         # A training that is finished is checked to be this one.
         train(
             spec,
@@ -168,17 +167,6 @@ def _train(order: Order, form: Form, spec: Spec, name: str, console: Console) ->
             teacher=teacher,
         )
     return work
-
-
-@contextmanager
-def _timed(work: Path, counts: bool) -> Iterator[None]:
-    """Add the time of the block, however it ends, to what the training in `work` has taken."""
-    start = time.monotonic()
-    try:
-        yield
-    finally:
-        if counts and work.is_dir():
-            write_json(work / "seconds.json", training_seconds(work) + time.monotonic() - start)
 
 
 def _earlier_seconds(folder: Path) -> float | None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -188,6 +188,17 @@ class _Training:
         lines = (self.folder / "log.txt").read_text(errors="replace").split("\n")
         last = next((line for line in reversed(lines) if line.strip()), f"exit code {self.process.returncode}")
         return Failure(str(self.spec), last.removeprefix("error: "))
+
+
+@contextmanager
+def timed(folder: Path) -> Iterator[None]:
+    """Add the wall time of the block, however it ends, to what the training in `folder` has taken."""
+    start = time.monotonic()
+    try:
+        yield
+    finally:
+        if folder.is_dir():
+            write_json(folder / "seconds.json", training_seconds(folder) + time.monotonic() - start)
 
 
 def training_seconds(folder: Path) -> float:

@@ -16,11 +16,13 @@ from hwsr.estimate.fabric import Timing, fabric_of
 from hwsr.estimate.layers import Layer as Estimate
 from hwsr.estimate.layers import estimate_layers
 from hwsr.estimate.resources import Resources
+from hwsr.hls.fifo import with_depths
 from hwsr.hls.lower import lower
 from hwsr.hls.project import Project, load_project
 from hwsr.hls.reports import RESOURCES, Module, Reports, read_reports
 from hwsr.ir.fused import beginnings
 from hwsr.ir.graph import Conv, IntGraph
+from hwsr.simulate.process import depths
 
 # The estimate of each figure: in csynth's report, and after Vivado's synthesis.
 CSYNTH = {"lut": "lut_csynth", "ff": "ff_csynth", "dsp": "dsp", "bram18": "bram18_csynth"}
@@ -68,6 +70,10 @@ def _estimates(graph: IntGraph, project: Project) -> dict[str, Estimate]:
     summing = [node for node in graph.nodes if isinstance(node, Conv) and named[node.name].adders is not None]
     foldings = {name: layer.folding or layer.reuse_factor for name, layer in named.items()}
     stages = lower(graph, foldings, graphs(solve(graph, summing)))
+    if [stage.streams.keys() for stage in stages] == [layer.streams.keys() for layer in manifest.layers]:
+        declared = depths(stages).keys()
+        every = {stream: depth for layer in manifest.layers for stream, depth in layer.streams.items()}
+        stages = with_depths(stages, {stream: every[stream] for stream in declared})
     folded = [(stage.name, stage.kind, stage.folding, stage.streams) for stage in stages]
     if folded != [(layer.name, layer.kind, layer.folding, layer.streams) for layer in manifest.layers]:
         raise HwsrError(

@@ -13,10 +13,10 @@ from rich.table import Table
 from hwsr.data.colour import as_channels
 from hwsr.data.images import read_image
 from hwsr.engines import model_graph, project_of
-from hwsr.hls.csim import AxiReport, CsimReport, compare, compare_axi, upscale
+from hwsr.hls.csim import AxiReport, CsimReport, compare, compare_axi, sources_hash, upscale
 from hwsr.hls.dataflow import Verdict
 from hwsr.hls.dataflow import verify as verify_dataflow
-from hwsr.hls.project import Project
+from hwsr.hls.project import Project, hardware_hash
 from hwsr.ir.graph import IntArray, IntGraph
 from hwsr.ir.tiling import default_tiling, tiles
 from hwsr.reference.run import run_all
@@ -37,9 +37,17 @@ class ImageReport:
 class Verification:
     """The project's own frames, then whole images, then its own frames again with its streams bounded, if asked; axi:
     own frames and images through the AXI4-Stream top function, axi_dataflow: that one's streams bounded.
+
+    What it is a verdict on: frame: (H, W) of the project; graph, hardware, sources: hashes of the network on that
+    frame, of what it was built with (`hwsr.hls.project`), and of the C++.
     """
 
     project: str
+    backend: str
+    frame: tuple[int, int]
+    graph: str
+    hardware: str
+    sources: str
     frames: CsimReport
     images: tuple[ImageReport, ...]
     dataflow: tuple[Verdict, ...]
@@ -77,8 +85,14 @@ def verify(folder: Path, model: Path, images: Sequence[Path], bounded: bool = Fa
     def reference(tile: NDArray[np.integer]) -> Mapping[str, IntArray]:
         return run_all(graph, tile)
 
+    made = project.manifest
     plain = Verification(
         str(folder),
+        made.backend,
+        made.frame,
+        made.graph,
+        hardware_hash(made.backend, made.layers),
+        sources_hash(project),
         compare(project, reference),
         tuple(_compare_image(project, graph, path) for path in images),
         verify_dataflow(project, reference) if bounded else (),

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from hwsr.adders.layers import matrices
+from hwsr.adders.layers import Matrix, matrices
 from hwsr.adders.shared import MOST_DIGITS, shared_graph
-from hwsr.adders.solve import signed_digits
+from hwsr.adders.solve import signed_digits, unshared
 from hwsr.adders.which import Which
 from hwsr.ir.adder_graph import AdderGraph, Part, join
 from hwsr.ir.graph import Conv, IntArray, IntGraph
@@ -73,18 +73,29 @@ def describe(solved: dict[str, Solved]) -> Sequence[str]:
     return lines
 
 
+def without_sharing(graph: IntGraph, conv: Conv) -> AdderGraph:
+    """The convolution's graph where no sum is shared: what sharing begins with."""
+    groups = matrices(conv, graph.tensors[conv.inputs[0]])
+    return _joined(conv, groups, [unshared(matrix) for matrix in groups])
+
+
 def _solved(graph: IntGraph, conv: Conv, seconds: float | None) -> Solved:
     groups = matrices(conv, graph.tensors[conv.inputs[0]])
     found = [shared_graph(matrix, seconds / len(groups) if seconds else None) for matrix in groups]
+    plain = sum(signed_digits(matrix) - int(np.any(matrix.values, axis=0).sum()) for matrix in groups)
+    joined = _joined(conv, groups, [each.graph for each in found])
+    return Solved(joined, plain, all(each.digits == MOST_DIGITS for each in found))
+
+
+def _joined(conv: Conv, groups: Sequence[Matrix], found: Sequence[AdderGraph]) -> AdderGraph:
+    """The graphs of the groups as one, from the convolution's window."""
     rows, columns = groups[0].values.shape
     window = _window_order(conv)
     parts = [
-        Part(each.graph, group * rows + window, group * columns + np.arange(columns))
-        for group, each in enumerate(found)
+        Part(graph, group * rows + window, group * columns + np.arange(columns)) for group, graph in enumerate(found)
     ]
     lo, hi = (np.concatenate([getattr(matrix, end) for matrix in groups]) for end in ("lo", "hi"))
-    unshared = sum(signed_digits(matrix) - int(np.any(matrix.values, axis=0).sum()) for matrix in groups)
-    return Solved(join(parts, lo, hi, len(conv.weight)), unshared, all(each.digits == MOST_DIGITS for each in found))
+    return join(parts, lo, hi, len(conv.weight))
 
 
 def _window_order(conv: Conv) -> IntArray:

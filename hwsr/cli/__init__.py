@@ -12,7 +12,7 @@ from hwsr.errors import DoesNotFit, HwsrError, InternalError, Interrupted
 
 # Each adds its commands to the app, in the order of the help text.
 # isort: off
-from hwsr.cli import training, quantization, hardware, planning, pipelines, pictures, networks  # noqa: F401
+from hwsr.cli import training, quantization, hardware, planning, exploring, pipelines, reporting, pictures, networks  # noqa: F401
 # isort: on
 
 # Exit codes: 0 done, 1 a comparison found a mismatch, a pipeline is in deadlock, a network of a sweep failed or the

@@ -27,10 +27,15 @@ from hwsr.errors import HwsrError
 from hwsr.hls.tlast import Tlast
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hwsr.adders.stages import Solved
     from hwsr.estimate.devices import Device
+    from hwsr.ir.adder_graph import AdderGraph
     from hwsr.ir.graph import IntGraph
     from hwsr.ir.stages import Reuse
+    from hwsr.plan.depths import Hardware
+    from hwsr.plan.file import Plan
 
 PlanOption = Annotated[Path | None, typer.Option(help="plan file, which decides all that hardware is built by")]
 DeviceOption = Annotated[str | None, typer.Option(help="board or part [kv260; for Vivado HLS projects zcu104]")]
@@ -43,8 +48,7 @@ BackendOption = Annotated[Backend | None, typer.Option(help="whose HLS compiler 
 class Asked:
     """What hardware is built by: options, or a plan in the place of all of them.
 
-    graph: on the frame that the hardware works on; image: (H, W) of what is upscaled; adders: which convolutions become
-    adder graphs where nothing else is said: a plan has priced none.
+    graph: on the frame that the hardware works on; image: (H, W) of what is upscaled.
     """
 
     graph: IntGraph
@@ -53,7 +57,19 @@ class Asked:
     device: Device
     clock_mhz: float
     backend: Backend
-    adders: Which
+    plan: Plan | None = None
+
+    @property
+    def depths(self) -> dict[str, int] | None:
+        """Words of every stream, those of the lowering where None."""
+        return self.plan.depths if self.plan else None
+
+    def hardware(self, adders: Mapping[str, AdderGraph]) -> Hardware:
+        """What stages are lowered by, on any frame."""
+        from hwsr.estimate.design import timing_on
+        from hwsr.plan.depths import Hardware
+
+        return Hardware(self.reuse, adders, timing_on(self.device, self.clock_mhz, self.backend.law))
 
 
 def asked_of(
@@ -76,19 +92,19 @@ def asked_of(
         image = parse_size(frame) if frame else graph.frame
         reuse = graph.scale**2 if reuse_factor is None else reuse_factor
         part, mhz = find_device(device or "kv260"), check_clock(200.0 if clock is None else clock)
-        return Asked(on_frame(graph, image), image, reuse, part, mhz, backend or Backend.VITIS, Which.TERNARY)
+        return Asked(on_frame(graph, image), image, reuse, part, mhz, backend or Backend.VITIS)
     given = {"device": device, "clock": clock, "reuse-factor": reuse_factor, "backend": backend, "frame": frame}
     for name, value in given.items():
         if value is not None:
             raise HwsrError(f"--{name} beside --plan, which decides it; leave one of them out")
     found, built = read_plan(plan, graph)
     part = find_device(found.device)
-    return Asked(built, found.image, found.foldings, part, found.clock_mhz, Backend(found.backend), Which.NONE)
+    return Asked(built, found.image, found.foldings, part, found.clock_mhz, Backend(found.backend), found)
 
 
 AddersOption = Annotated[
     Which | None,
-    typer.Option(help="convolutions of one clock a pixel that become adder graphs [ternary; none with a plan]"),
+    typer.Option(help="convolutions of one clock a pixel that become adder graphs [ternary]"),
 ]
 SecondsOption = Annotated[
     float | None, typer.Option(min=0.1, help="bound of the search for shared sums, for each convolution [none]")
@@ -101,12 +117,22 @@ OffChipOption = Annotated[
 
 
 def solve_adders(asked: Asked, which: Which | None, seconds: float | None) -> dict[str, Solved]:
-    """The adder graphs of a network, with their progress shown; what was found is printed."""
+    """The adder graphs of a network, with their progress shown; what was found is printed.
+
+    Raises HwsrError for an option beside a plan, which decides them, and where a plan's are not found again.
+    """
     from hwsr.adders.stages import chosen, describe, solve
+    from hwsr.plan.file import solved_adders
 
     progress = partial(track, description="sharing sums", console=console, transient=True)
-    wanted = chosen(asked.graph, asked.reuse, asked.adders if which is None else which)
-    solved = solve(asked.graph, wanted, seconds, progress)
+    if asked.plan:
+        for name, value in {"adders": which, "adder-seconds": seconds}.items():
+            if value is not None:
+                raise HwsrError(f"--{name} beside --plan, which decides it; leave one of them out")
+        solved = solved_adders(asked.plan, asked.graph, progress)
+    else:
+        wanted = chosen(asked.graph, asked.reuse, Which.TERNARY if which is None else which)
+        solved = solve(asked.graph, wanted, seconds, progress)
     for line in describe(solved):
         console.print(line)
     return solved
@@ -139,6 +165,7 @@ def hls(
     from hwsr.hls.project import is_too_new, write_project
     from hwsr.ir.tiling import on_frame
     from hwsr.ir.whole_frame import on_whole_frame
+    from hwsr.plan.depths import found_depths
     from hwsr.reference.run import run
     from hwsr.tiles import test_tiles
 
@@ -153,6 +180,10 @@ def hls(
             )
     graph = asked.graph
     solved = solve_adders(asked, adders, adder_seconds)
+    depths = asked.depths
+    if asked.plan and graph.frame != asked.plan.frame:
+        # Those of a plan are for its own rows.
+        depths = found_depths(graph, asked.hardware(graphs(solved)))
     with console.status("writing the HLS project"):
         project = write_project(
             graph,
@@ -166,6 +197,7 @@ def hls(
             graphs(solved),
             tlast,
             off_chip,
+            depths,
         )
     console.print(f"wrote {out}: {len(project.manifest.layers)} stages, {project.manifest.frames} test frames")
     if off_chip:
@@ -260,20 +292,22 @@ def estimate(
     from hwsr.adders.stages import graphs
     from hwsr.estimate.design import estimate as estimate_design
     from hwsr.estimate.show import as_json, render
-    from hwsr.hls.lower import lower
     from hwsr.ir.outside import frame_deep
     from hwsr.ir.whole_frame import on_whole_frame
+    from hwsr.plan.depths import interval_at
 
     asked = asked_of(model, plan, device, clock, reuse_factor, backend, frame)
     if off_chip and frame:
         asked = replace(asked, graph=on_whole_frame(asked.graph, asked.image))
     # As `hls` writes them, so that the estimate is of the project.
     solved = solve_adders(asked, adders, adder_seconds)
-    stages = lower(asked.graph, asked.reuse, graphs(solved))
+    hardware = asked.hardware(graphs(solved))
+    stages = hardware.stages(asked.graph, asked.depths)
     outside = frame_deep(stages) if off_chip else ()
-    design = estimate_design(
-        asked.graph, stages, asked.device, asked.clock_mhz, asked.image, asked.backend.law, outside
-    )
+    with console.status("simulating"):
+        interval = interval_at(asked.graph, hardware, asked.depths)
+    target = asked.device, asked.clock_mhz, asked.image, asked.backend.law
+    design = estimate_design(asked.graph, stages, *target, outside, interval)
     console.print(render(design))
     write_figures(json, as_json(design))
 

@@ -46,17 +46,15 @@ def simulate(
     """Simulate the pipeline clock by clock with finite FIFOs: frame rate, stalls, deadlocks and FIFO depths."""
     from hwsr.adders.stages import graphs
     from hwsr.dataflow import as_json, check_frame, dataflow, render
-    from hwsr.estimate.fabric import Timing, fabric_of
-    from hwsr.hls.lower import lower
 
     asked = asked_of(model, plan, device, clock, reuse_factor, backend, frame)
     if plan is None:
         check_frame(asked.graph, asked.image)
     # As `hls` writes them, so that the simulation is of the project.
-    stages = lower(asked.graph, asked.reuse, graphs(solve_adders(asked, adders, adder_seconds)))
-    timing = Timing(fabric_of(asked.device.full_part), asked.backend.law, 1000 / asked.clock_mhz)
+    hardware = asked.hardware(graphs(solve_adders(asked, adders, adder_seconds)))
+    stages = hardware.stages(asked.graph, asked.depths)
     with console.status("simulating"):
-        flow = dataflow(asked.graph, stages, timing, depths is Depths.SMALLEST, loss / 100)
+        flow = dataflow(asked.graph, stages, hardware.timing, depths is Depths.SMALLEST, loss / 100)
     console.print(render(flow))
     write_figures(json, as_json(flow))
     if flow.run.waits:

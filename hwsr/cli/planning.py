@@ -1,11 +1,14 @@
 """The command plan: from a rate to hardware."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.progress import track
 
 from hwsr.cli.app import Backend, JsonOption, ModelFolder, app, check_clock, console, parse_size, write_figures
+from hwsr.cli.hardware import SecondsOption
 from hwsr.errors import DoesNotFit
 
 
@@ -17,10 +20,11 @@ def plan(
     fps: Annotated[float | None, typer.Option(help="images a second [as many as fit]")] = None,
     clock: Annotated[float | None, typer.Option(help="clock in MHz [the device's usual one]")] = None,
     backend: Annotated[Backend, typer.Option(help="whose HLS compiler")] = Backend.VITIS,
+    adder_seconds: SecondsOption = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="where to write the plan file")] = None,
     json: JsonOption = None,
 ) -> None:
-    """Choose every stage's folding so that a rate is met with the least hardware. Every figure is an estimate.
+    """Choose every stage's folding, adder graphs and FIFOs: a rate with the least hardware. All figures are estimates.
 
     Exit code 3 where the device is too small or the clock too slow.
     """
@@ -35,8 +39,10 @@ def plan(
     graph, part = model_graph(model), find_device(device)
     mhz = part.clock_mhz if clock is None else check_clock(clock)
     target = Target(part, mhz, parse_size(out), fps, backend.law)
-    with console.status("planning"):
-        planned = plan_hardware(graph, target)
+    progress = partial(track, description="sharing sums", console=console, transient=True)
+    console.print("planning ...")
+    planned = plan_hardware(graph, target, adder_seconds, progress)
+    with console.status("explaining"):
         facts = explain(graph, planned)
     console.print(render(planned, facts))
     write_figures(json, as_json(planned, facts))

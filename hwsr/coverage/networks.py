@@ -43,8 +43,10 @@ UNITS = (
     Unit("blm2", "(e=2)"),
     Unit("blm2", "(e=3)"),
 )
-# A precision named here is a table of all units, and columns of all peers.
+# A precision named here is a table of all units with either upsampler at every scale.
 PRECISIONS = (Precision.INT8, Precision.TERNARY)
+# And one named here, columns of all units with attention, and of the published networks.
+ALL_PRECISIONS = (*PRECISIONS, Precision.INT8_AFFINE)
 BL = "bl n8 g1 b1"
 SKELETONS = {
     "anchor": f"{BL} noca anchor",
@@ -62,8 +64,8 @@ BITS = (
     "w2a4",
     "w4a8",
     "w8a4",
-    "w4a4 head=w8a8 tail=w6",
-    "w8a6 body.0=w2a4",
+    "w4a4 head=w8a8 body.close=w6",
+    "w8a6 body.body.0=w2a4",
     "int8 acc16",
 )
 # Beside r1, which every unit has.
@@ -122,13 +124,12 @@ def _places() -> Iterator[Cell]:
 
 
 def _attention() -> Iterator[Cell]:
-    table = "channel attention, x2"
-    for unit in UNITS:
-        yield Cell(table, str(unit), "int8", unit.spec("x2", Precision.INT8))
-        yield Cell(table, str(unit), "ternary", unit.spec("x2", Precision.TERNARY))
-    for precision in PRECISIONS:
+    for precision in ALL_PRECISIONS:
+        for unit in UNITS:
+            yield Cell("channel attention, x2", str(unit), str(precision), unit.spec("x2", precision))
         for scale in SCALES[1:]:
-            yield Cell("channel attention", "bl", f"{precision} x{scale}", UNITS[0].spec(f"x{scale}", precision))
+            column = f"{precision} x{scale}"
+            yield Cell("channel attention", "bl", column, UNITS[0].spec(f"x{scale}", precision))
 
 
 def _skeletons() -> Iterator[Cell]:
@@ -156,7 +157,7 @@ def _grouped() -> Iterator[Cell]:
 
 def _peers() -> Iterator[Cell]:
     for name in PEERS:
-        for precision in PRECISIONS:
+        for precision in ALL_PRECISIONS:
             for scale in SCALES:
                 st, words = ("ST-", "") if precision is Precision.TERNARY else ("", f" {precision}")
                 yield Cell("published networks", name, f"{precision} x{scale}", f"{st}{name} x{scale}{words}")
@@ -165,7 +166,7 @@ def _peers() -> Iterator[Cell]:
 def _vivado() -> Iterator[Cell]:
     for unit in UNITS:
         if unit.name in ("bl", *GROUPED):
-            for precision in PRECISIONS:
+            for precision in ALL_PRECISIONS:
                 text = unit.spec("x2", precision)
                 yield Cell("Vivado HLS, x2, attention", str(unit), str(precision), text, "Vivado")
 

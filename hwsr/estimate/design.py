@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 from hwsr.errors import HwsrError
 from hwsr.estimate.devices import Device
@@ -22,7 +23,8 @@ class Estimate:
     image: (H, W) in input pixels of what is upscaled; frame: (H, W) that the hardware works on, a tile of it where
     tiles > 1; layers: its stages in order. Stages work at the same time, so the slowest sets the pace.
     passes: times of the slowest stage from one frame to the next, more than 1 where frames have to wait. outside: FIFOs
-    in external memory.
+    in external memory. simulated: clocks from one frame to the next as the pipeline was simulated, None where it was
+    not: then they are estimated.
     """
 
     device: Device
@@ -34,6 +36,7 @@ class Estimate:
     passes: int
     layers: tuple[Layer, ...]
     outside: tuple[Outside, ...] = ()
+    simulated: float | None = None
 
     @property
     def memory_mb_s(self) -> float:
@@ -45,9 +48,14 @@ class Estimate:
         return max(self.layers, key=lambda layer: layer.cycles)
 
     @property
+    def interval(self) -> float:
+        """Clocks from one frame to the next when they follow each other without a pause."""
+        return self.passes * self.bottleneck.cycles if self.simulated is None else self.simulated
+
+    @property
     def cycles_per_image(self) -> int:
         """Cycles from one image to the next when they follow each other without a pause."""
-        return self.tiles * self.passes * self.bottleneck.cycles
+        return ceil(self.tiles * self.interval)
 
     @property
     def fps(self) -> float:
@@ -101,6 +109,7 @@ def estimate(
     image: tuple[int, int] | None = None,
     backend: Backend = "vitis",
     outside: tuple[Outside, ...] = (),
+    interval: float | None = None,
 ) -> Estimate:
     """Estimate a network in hardware.
 
@@ -116,8 +125,9 @@ def estimate(
     if min(image) < 1:
         raise HwsrError(f"an image of {image[1]}x{image[0]} pixels: give a width and a height of at least 1")
     layers = estimate_layers(graph, left_inside(stages, outside), timing_on(device, clock_mhz, backend))
-    tiles, passes = count_tiles(graph, image), count_passes(graph)
-    return Estimate(device, clock_mhz, backend, image, graph.frame, tiles, passes, layers, outside)
+    passes = count_passes(graph) if interval is None else 1
+    tiles = count_tiles(graph, image)
+    return Estimate(device, clock_mhz, backend, image, graph.frame, tiles, passes, layers, outside, interval)
 
 
 def timing_on(device: Device, clock_mhz: float, backend: Backend) -> Timing:

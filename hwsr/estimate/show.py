@@ -32,11 +32,13 @@ def as_json(estimate: Estimate) -> dict[str, Any]:
         "frame": list(estimate.frame),
         "tiles": estimate.tiles,
         "passes": estimate.passes,
+        "simulated": estimate.simulated is not None,
         "overlap": estimate.overlap,
         "bottleneck": estimate.bottleneck.name,
         "fits": not estimate.overflow,
         "estimates": {
             "cycles": estimate.bottleneck.cycles,
+            "interval": estimate.interval,
             "cycles_per_image": estimate.cycles_per_image,
             "fps": estimate.fps,
             "resources": asdict(estimate.resources),
@@ -154,6 +156,11 @@ def _rate(estimate: Estimate) -> Text:
     ]
     if estimate.tiles > 1:
         lines.append(f"{estimate.tiles} tiles an image, {estimate.overlap:.2f} times its pixels")
+    if estimate.simulated is not None:
+        share = estimate.bottleneck.cycles / estimate.simulated
+        lines.append(
+            f"a frame every {estimate.simulated:,.10g} clocks, simulated: {share:.1%} of the slowest stage's rate"
+        )
     if estimate.passes > 1:
         lines.append(f"a frame waits {estimate.passes} frame times for the one before, behind as many spatial sums")
     if estimate.outside:

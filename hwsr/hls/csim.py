@@ -98,8 +98,17 @@ def build(project: Project, flags: Sequence[str] = FLAGS) -> Path:
     flags: of g++. Raises HwsrError without g++, when compilation fails (with the first error), and when a file is
     missing or cannot be written.
     """
+    return compile_program(project, COMPILED, _sources(project), flags=flags)
+
+
+def sources_hash(project: Project) -> str:
+    """A hash of all that g++ reads of a project for its testbench."""
+    return _source_hash(project, _sources(project), (), FLAGS)
+
+
+def _sources(project: Project) -> tuple[str, str]:
     top = project.manifest.top
-    return compile_program(project, COMPILED, (f"firmware/{top}.cpp", f"{top}_test.cpp"), flags=flags)
+    return f"firmware/{top}.cpp", f"{top}_test.cpp"
 
 
 def build_axi(project: Project) -> Path:

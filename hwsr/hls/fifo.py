@@ -1,4 +1,4 @@
-"""Depth of every stream, from the shape of the network alone.
+"""Depth of every stream: from the shape of the network alone, or as a plan has found it.
 
 A stream between two stages that keep pace needs a word or two. Where paths part and meet again, the short one has
 to hold what the long one takes in before its first word comes out, or the pipeline deadlocks: the lag of a
@@ -6,8 +6,10 @@ convolution is kh // 2 rows and kw // 2 pixels, that of a spatial sum the whole 
 holds words in flight while it has nothing to read, for its pipeline does not flush before the frame's end.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from hwsr.errors import HwsrError
 from hwsr.ir.adder_graph import AdderGraph
 from hwsr.ir.fused import beginnings, endings
 from hwsr.ir.graph import (
@@ -23,6 +25,7 @@ from hwsr.ir.graph import (
     Tensor,
     Upsample,
 )
+from hwsr.ir.stages import Stage
 
 # One stream into one node: its reader's name and which of its inputs it is.
 Edge = tuple[str, int]
@@ -40,6 +43,20 @@ IN_RESCALING = 8
 
 # hls4ml's clone_stream has this many outputs at most.
 MAX_FORK = 7
+
+
+def with_depths(stages: Sequence[Stage], found: Mapping[str, int]) -> tuple[Stage, ...]:
+    """The stages with every stream that has a reader as deep as `found` says, by the stream's name.
+
+    Raises HwsrError for a stream that is not among theirs, and for one of theirs that is not named.
+    """
+    read = {stream for stage in stages for stream in stage.inputs}
+    for stream in sorted(read ^ found.keys()):
+        raise HwsrError(f"depth of stream '{stream}': " + ("none is given" if stream in read else "there is no such"))
+    return tuple(
+        replace(stage, streams={stream: found.get(stream, depth) for stream, depth in stage.streams.items()})
+        for stage in stages
+    )
 
 
 def fork_stages(readers: int) -> int:

@@ -1,5 +1,6 @@
 """Adder graphs: constant sums of integers by shifts, additions and subtractions, with the range of every value."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -71,6 +72,14 @@ class AdderGraph:
         """Bits of every output that is a value with its sign changed."""
         value, _, sign = self.outputs.T
         return self.width[value[sign < 0]]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its sums and outputs, which all else follows from."""
+        found = hashlib.sha256(f"{self.inputs} {len(self.sums)} {len(self.outputs)}".encode())
+        for rows in (self.sums, self.outputs):
+            found.update(np.ascontiguousarray(rows, dtype="<i8").tobytes())
+        return found.hexdigest()
 
     def registers(self, levels: int) -> int:
         """Flip-flops of a pipeline that has so many adders in a row in a cycle, each sum as early as it can be.

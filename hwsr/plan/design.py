@@ -1,24 +1,29 @@
 """A plan: what is asked of a network on a device, and the hardware that gives it with the least resources."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from math import floor
 
+from hwsr.adders.stages import Progress, Solved
 from hwsr.errors import HwsrError
-from hwsr.estimate.design import Estimate, count_passes, count_tiles, estimate, timing_on
+from hwsr.estimate.design import Estimate, count_tiles, estimate, timing_on
 from hwsr.estimate.devices import Device
 from hwsr.estimate.fabric import Backend
-from hwsr.hls.lower import lower
+from hwsr.ir.adder_graph import AdderGraph
 from hwsr.ir.graph import IntGraph
-from hwsr.ir.stages import Folding, Stage
+from hwsr.ir.stages import Folding
 from hwsr.ir.tiling import on_frame
+from hwsr.plan.adders import Summed, expected, solved_graphs
+from hwsr.plan.depths import Hardware, found_depths, interval_at
 from hwsr.plan.options import Choices, choices
-from hwsr.plan.search import Selection, cheapest, fastest
+from hwsr.plan.search import Selection, cheapest, fastest, shares
 
 # Strips that a frame is cut into at most, where its rows are too long for the device's memories.
 MOST_STRIPS = 8
+# Times that foldings are chosen anew for the FIFOs that the last ones need.
+ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -41,30 +46,63 @@ class Target:
         return -(-height // scale), -(-width // scale)
 
 
+@dataclass(frozen=True, eq=False)
+class Sharing:
+    """Adder graphs of a network's ternary convolutions: as expected until one is chosen, then as found.
+
+    seconds: the bound of each search, none where None.
+    """
+
+    seconds: float | None = None
+    summed: Mapping[str, Summed] = field(default_factory=dict)
+    solved: Mapping[str, Solved] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Planned:
     """The best hardware for a target, which may still be short of it.
 
-    graph: the network on the frame that the hardware works on; choices: what there was to choose from.
+    graph: the network on the frame that the hardware works on; choices: what there was to choose from; depths: words of
+    every stream, those of the lowering where None, which are not simulated: then the rate is the slowest stage's;
+    interval: clocks from one frame to the next, simulated.
     """
 
     target: Target
     graph: IntGraph
     choices: Choices
     selection: Selection
+    sharing: Sharing = field(default_factory=Sharing)
+    depths: Mapping[str, int] | None = None
+    interval: float | None = None
 
     @property
     def foldings(self) -> dict[str, Folding]:
         return {name: option.folding for name, option in self.selection.options.items()}
 
+    @property
+    def adders(self) -> dict[str, AdderGraph]:
+        """Those that compute a convolution's sums."""
+        return {name: option.summed.graph for name, option in self.selection.options.items() if option.summed}
+
+    @property
+    def unsolved(self) -> list[str]:
+        """Convolutions whose adder graph was chosen by what it is expected to cost."""
+        return [name for name in self.adders if name not in self.sharing.solved]
+
+    @property
+    def hardware(self) -> Hardware:
+        target = self.target
+        timing = timing_on(target.device, target.clock_mhz, target.backend)
+        return Hardware(self.foldings, self.adders, timing)
+
     @cached_property
     def estimate(self) -> Estimate:
         """Of the stages that a project is generated from."""
         target = self.target
+        interval = self.selection.clocks(self.choices) if self.interval is None else self.interval
         image = target.image(self.graph.scale)
-        return estimate(
-            self.graph, built(self.graph, self.foldings), target.device, target.clock_mhz, image, target.backend
-        )
+        stages = self.hardware.stages(self.graph, self.depths)
+        return estimate(self.graph, stages, target.device, target.clock_mhz, image, target.backend, (), interval)
 
     @property
     def budget(self) -> int | None:
@@ -78,30 +116,104 @@ class Planned:
 
     @property
     def met(self) -> bool:
-        return not self.too_slow and not self.estimate.overflow
+        in_time = self.budget is None or self.estimate.interval <= self.budget
+        return not self.too_slow and in_time and not self.estimate.overflow
 
 
-def built(graph: IntGraph, foldings: Mapping[str, Folding]) -> tuple[Stage, ...]:
-    """The stages of a plan. Their streams are as deep as `hwsr.hls.fifo` says; simulated depths would enter here."""
-    return lower(graph, foldings)
-
-
-def plan(graph: IntGraph, target: Target) -> Planned:
+def plan(graph: IntGraph, target: Target, seconds: float | None = None, progress: Progress = iter) -> Planned:
     """Plan hardware. Whole frames stream; only where their rows need more block RAM than there is, strips of them.
 
     A network with a spatial sum works on tiles of its own frame. Where nothing meets the target the result is what
     comes closest: the least hardware of the rate, or, where no hardware is fast enough, the fastest that fits.
+    seconds, progress: of the search for the adder graphs that are chosen, see `hwsr.adders.stages.solve`.
     Raises HwsrError for a network that has no hardware.
     """
+    sharing = Sharing(seconds, expected(graph))
+    return _closest(graph, target, lambda own: _finished(plan_at(own, target, sharing), progress))
+
+
+def outline(graph: IntGraph, target: Target, like: Planned) -> Planned:
+    """A plan without simulation or search for adder graphs: with the FIFOs and graphs of another plan."""
+    return _closest(graph, target, lambda own: plan_at(own, target, like.sharing, like.depths))
+
+
+def _closest(graph: IntGraph, target: Target, planned_on: Callable[[IntGraph], Planned]) -> Planned:
     frames = _frames(graph, target.image(graph.scale))
-    closest = _on_frame(next(frames), target)
+    closest = planned_on(next(frames))
     for on_its_frame in frames:
         if "bram18" not in closest.estimate.overflow:
             break
-        found = _on_frame(on_its_frame, target)
+        found = planned_on(on_its_frame)
         if found.met or (closest.too_slow and not found.estimate.overflow):
             return found
     return closest
+
+
+def plan_at(
+    graph: IntGraph, target: Target, sharing: Sharing | None = None, depths: Mapping[str, int] | None = None
+) -> Planned:
+    """The best on the graph's frame with FIFOs of given depths, taken to keep the rate of the slowest stage."""
+    timing = timing_on(target.device, target.clock_mhz, target.backend)
+    sharing = sharing or Sharing()
+    possible = choices(graph, timing, depths, sharing.summed)
+    budget = _budget(graph, target)
+    selection = cheapest(possible, target.device, budget) if budget is not None else None
+    if selection is None:
+        fitting = fastest(possible, target.device)
+        selection = fitting[1] if fitting else _smallest(possible, target.device)
+    return Planned(target, graph, possible, selection, sharing, depths)
+
+
+def _finished(planned: Planned, progress: Progress) -> Planned:
+    """With adder graphs as they are found, and FIFOs as deep as the foldings need."""
+    planned = _summed(planned, progress)
+    if planned.too_slow or planned.estimate.overflow:
+        return planned
+    for _ in range(ROUNDS):
+        depths = found_depths(planned.graph, planned.hardware)
+        again = plan_at(planned.graph, planned.target, planned.sharing, depths)
+        kept = replace(planned, choices=again.choices, selection=planned.selection.among(again.choices), depths=depths)
+        if _rank(kept) <= _rank(again):
+            break
+        planned = _summed(again, progress)
+    else:
+        kept = _with_depths(planned, found_depths(planned.graph, planned.hardware))
+    paced = replace(kept, interval=interval_at(kept.graph, kept.hardware, kept.depths))
+    return paced if paced.met else shallower(paced)
+
+
+def _rank(planned: Planned) -> tuple[bool, int, Fraction, Fraction]:
+    """Less is better: what fits, then, where no rate is asked, what is faster, then what takes less."""
+    taken = shares(planned.selection.total, planned.target.device)
+    clocks = planned.selection.clocks(planned.choices) if planned.target.fps is None else 0
+    return max(taken) > 1, clocks, max(taken), sum(taken, Fraction())
+
+
+def _summed(planned: Planned, progress: Progress) -> Planned:
+    """Planned again until every adder graph in it is one that was found."""
+    while planned.unsolved:
+        sharing = planned.sharing
+        summed, solved = solved_graphs(planned.graph, planned.unsolved, sharing.seconds, progress)
+        more = Sharing(sharing.seconds, {**sharing.summed, **summed}, {**sharing.solved, **solved})
+        planned = plan_at(planned.graph, planned.target, more, planned.depths)
+    return planned
+
+
+def _with_depths(planned: Planned, depths: Mapping[str, int] | None) -> Planned:
+    """The same choice, with these FIFOs."""
+    possible = choices(planned.graph, planned.hardware.timing, depths, planned.sharing.summed)
+    return replace(planned, choices=possible, selection=planned.selection.among(possible), depths=depths)
+
+
+def shallower(planned: Planned) -> Planned:
+    """A plan whose FIFOs the device has no room for, with those of the asked rate, or else the lowering's."""
+    hardware = planned.hardware
+    tried = [None] if planned.budget is None else [found_depths(planned.graph, hardware, planned.budget), None]
+    for depths in tried:
+        slower = replace(_with_depths(planned, depths), interval=interval_at(planned.graph, hardware, depths))
+        if slower.met:
+            return slower
+    return planned
 
 
 def _frames(graph: IntGraph, image: tuple[int, int]) -> Iterator[IntGraph]:
@@ -118,18 +230,6 @@ def _frames(graph: IntGraph, image: tuple[int, int]) -> Iterator[IntGraph]:
         yield on_frame(graph, (height, strip))
 
 
-def _on_frame(graph: IntGraph, target: Target) -> Planned:
-    """The best on the graph's frame."""
-    timing = timing_on(target.device, target.clock_mhz, target.backend)
-    found = choices(graph, timing)
-    budget = _budget(graph, target)
-    selection = cheapest(found, target.device, budget) if budget is not None else None
-    if selection is None:
-        fitting = fastest(found, target.device)
-        selection = fitting[1] if fitting else _smallest(found, target.device)
-    return Planned(target, graph, found, selection)
-
-
 def _smallest(found: Choices, device: Device) -> Selection:
     """The least hardware at any pace."""
     slowest = max([found.least_clocks, *(option.clocks for own in found.options.values() for option in own)])
@@ -141,5 +241,5 @@ def _smallest(found: Choices, device: Device) -> Selection:
 def _budget(graph: IntGraph, target: Target) -> int | None:
     if target.fps is None:
         return None
-    frames = count_tiles(graph, target.image(graph.scale)) * count_passes(graph)
-    return floor(Fraction(target.clock_mhz) * 10**6 / (Fraction(target.fps) * frames))
+    tiles = count_tiles(graph, target.image(graph.scale))
+    return floor(Fraction(target.clock_mhz) * 10**6 / (Fraction(target.fps) * tiles))

@@ -7,15 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from hwsr.estimate.adders import luts
 from hwsr.estimate.design import count_tiles
 from hwsr.estimate.devices import devices
 from hwsr.hls.convolution import weight_bits
 from hwsr.ir.check import make_graph
 from hwsr.ir.graph import Conv, IntGraph
 from hwsr.ir.stages import Multiplier, is_ternary
-from hwsr.plan.design import Planned, Target, plan
+from hwsr.plan.adders import expected
+from hwsr.plan.design import Planned, Target, outline, plan
 from hwsr.plan.options import KINDS
-from hwsr.plan.search import cheapest, fastest, shares
+from hwsr.plan.search import cheapest, shares
 
 # How much faster a clock, and how many bits less, are tried as a relief.
 FASTER_CLOCK, FEWER_BITS = 1.5, 4
@@ -35,8 +37,15 @@ class Fact:
 
 
 def explain(graph: IntGraph, planned: Planned) -> tuple[Fact, ...]:
-    """graph: the network, on its own frame. Takes as long as a handful of plans."""
-    facts = [_pace(planned), _scarcest(planned), *_next_rate(planned), *_units(planned), *_tiles(planned)]
+    """graph: the network, on its own frame. What is planned anew for it keeps this plan's FIFOs and adder graphs."""
+    facts = [
+        _pace(planned),
+        _scarcest(planned),
+        *_next_rate(planned),
+        *_units(planned),
+        *_sums(planned),
+        *_tiles(planned),
+    ]
     if planned.too_slow:
         facts.append(_clock_that_is_fast_enough(planned))
     facts += _relieved(graph, planned)
@@ -124,7 +133,11 @@ def _next_rate(planned: Planned) -> Iterator[Fact]:
     fps = found.fps * pace / selection.clocks(planned.choices)
     share = dict(zip(KINDS, map(float, shares(selection.total, device)), strict=True))
     taken = ", ".join(f"{kind} {value:.1%}" for kind, value in share.items())
-    yield Fact("next rate", f"{fps:,.1f} images a second would take {taken}", {"fps": fps, "shares": share})
+    clocks = selection.clocks(planned.choices)
+    unfolded = [name for name, option in planned.selection.options.items() if option.clocks > clocks]
+    more = f" and {len(unfolded) - 1} more" if len(unfolded) > 1 else ""
+    text = f"{fps:,.1f} images a second, with {unfolded[0]}{more} unfolded further, would take {taken}"
+    yield Fact("next rate", text, {"fps": fps, "shares": share, "stages": unfolded})
 
 
 def _units(planned: Planned) -> Iterator[Fact]:
@@ -142,6 +155,30 @@ def _units(planned: Planned) -> Iterator[Fact]:
         count = option.folding.pe * option.folding.simd
         text = f"{name} has {count} multipliers of {option.folding.multiplier.name}s; of {other.name}s: {changes}"
         yield Fact("unit", text, {"stage": name, "multipliers": count, "change": change})
+
+
+def _sums(planned: Planned) -> Iterator[Fact]:
+    """The adder graphs, and what a bound in time has cost, also of those that were not worth it for that."""
+    solved = planned.sharing.solved
+    if not solved:
+        return
+    found = [name for name in planned.adders if name in solved]
+    adders = sum(len(solved[name].graph.sums) for name in found)
+    unshared = sum(solved[name].unshared for name in found)
+    text = f"{len(found)} convolutions are adder graphs of {adders:,} adders, {unshared:,} without sharing"
+    figures: dict[str, Any] = {"stages": found, "adders": adders, "unshared": unshared}
+    cut = [name for name, each in solved.items() if not each.complete]
+    if cut:
+        hoped = expected(planned.graph)
+        taken = sum(luts(solved[name].graph) for name in cut)
+        least = sum(round(luts(hoped[name].graph) * hoped[name].share) for name in cut)
+        refused = len(set(cut) - set(found))
+        text += (
+            f"; in {planned.sharing.seconds:g} s each, {len(cut)} were not all shared: {taken:,} LUTs where about "
+            f"{least:,} are expected without that bound (--adder-seconds); {refused} of these are built otherwise"
+        )
+        figures |= {"cut_short": cut, "lut": taken, "lut_expected": least}
+    yield Fact("adders", text, figures)
 
 
 def _tiles(planned: Planned) -> Iterator[Fact]:
@@ -189,17 +226,17 @@ def _relieved(graph: IntGraph, planned: Planned) -> Iterator[Fact]:
     clock = planned.target.clock_mhz * FASTER_CLOCK
     trials.append((f"a clock of {clock:g} MHz", graph, replace(planned.target, clock_mhz=clock)))
     for what, changed, target in trials:
-        other = plan(changed, target)
+        other = outline(changed, target, planned)
         yield Fact("relief", f"{what}: {_outcome(other)}", {"what": what} | _figures(other))
 
 
 def _what_would_fit(graph: IntGraph, planned: Planned) -> Iterator[Fact]:
     """The fastest that fits this device, and the smallest device that the target fits."""
-    fitting = fastest(planned.choices, planned.target.device)
-    if fitting is not None:
-        pace = fitting[1].clocks(planned.choices)
-        fps = planned.estimate.fps * planned.estimate.bottleneck.cycles / pace
-        yield Fact("fits", f"what fits this device makes {fps:,.1f} images a second", {"fps": fps})
+    if planned.target.fps is not None:
+        most = plan(graph, replace(planned.target, fps=None), planned.sharing.seconds)
+        if most.met:
+            fps = most.estimate.fps
+            yield Fact("fits", f"what fits this device makes {fps:,.1f} images a second", {"fps": fps})
     if planned.too_slow:
         return
     larger = [
@@ -208,7 +245,7 @@ def _what_would_fit(graph: IntGraph, planned: Planned) -> Iterator[Fact]:
         if device.family != "ECP5" and device.lut > planned.target.device.lut
     ]
     for device in larger:
-        other = plan(graph, replace(planned.target, device=device))
+        other = outline(graph, replace(planned.target, device=device), planned)
         if other.met:
             text = f"the smallest listed device that holds it is {device.part} ({device.board}): {_outcome(other)}"
             yield Fact("fits", text, {"device": device.part} | _figures(other))

@@ -1,18 +1,22 @@
 """How every stage that multiplies could be built, and what each way takes: the choices that a plan is made of."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 
 import numpy as np
 
 from hwsr.errors import HwsrError
+from hwsr.estimate.adders import luts
 from hwsr.estimate.fabric import Timing
 from hwsr.estimate.layers import Layer, estimate_layers
 from hwsr.estimate.resources import Resources
+from hwsr.hls import adder_graph
+from hwsr.hls.fifo import with_depths
 from hwsr.hls.lower import MAX_CLOCKS, identifiers, lower, refolded
 from hwsr.ir.graph import IntGraph, Node
 from hwsr.ir.stages import Folding, Loops, Stage, loops, multipliers, unrollings
+from hwsr.plan.adders import Summed
 
 # What of a device is counted, as `hwsr.estimate.design.Estimate.usage` counts it: after logic synthesis.
 KINDS = ("lut", "ff", "dsp", "bram18")
@@ -22,11 +26,15 @@ Cost = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Option:
-    """One way to build a stage: its folding, the clocks from one frame to the next, and what it takes."""
+    """One way to build a stage: its folding, the clocks from one frame to the next, and what it takes.
+
+    summed: an adder graph in the place of its products, whose cost is expected or found.
+    """
 
     folding: Folding
     clocks: int
     cost: Cost
+    summed: Summed | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -47,30 +55,54 @@ class Choices:
         return max([fixed, *(min(option.clocks for option in own) for own in self.options.values())])
 
 
-def choices(graph: IntGraph, timing: Timing) -> Choices:
-    """All that can be chosen for hardware that works on the graph's frame. Raises HwsrError as `lower` does."""
+def choices(
+    graph: IntGraph,
+    timing: Timing,
+    depths: Mapping[str, int] | None = None,
+    summed: Mapping[str, Summed] | None = None,
+) -> Choices:
+    """All that can be chosen for hardware that works on the graph's frame.
+
+    depths: of every stream that is read, by default the lowering's. summed: adder graphs, by the convolution's name,
+    that may take the place of its products where it takes one clock a pixel.
+    Raises HwsrError as `lower` does.
+    """
     stages = lower(graph, graph.scale**2)
+    stages = stages if depths is None else with_depths(stages, depths)
     names = {identifier: name for name, identifier in identifiers(graph).items()}
     nodes = {node.name: node for node in graph.nodes}
-    variants: list[tuple[str, Stage]] = []
+    variants: list[tuple[str, Stage, Summed | None]] = []
     others: list[Stage] = []
     for stage in stages:
         if stage.folding is None:
             others.append(stage)
-        else:
-            name = names[stage.name]
-            variants += [(name, variant) for variant in _variants(stage, nodes[name], loops(graph, nodes[name]))]
-    priced = estimate_layers(graph, stages, timing, of=[variant for _, variant in variants])
+            continue
+        name = names[stage.name]
+        work = loops(graph, nodes[name])
+        variants += [(name, variant, None) for variant in _variants(stage, nodes[name], work)]
+        if summed and name in summed:
+            variants.append((name, _of_sums(stage, name, work, summed[name]), summed[name]))
+    priced = estimate_layers(graph, stages, timing, of=[variant for _, variant, _ in variants])
     found: dict[str, list[Option]] = {}
-    for (name, variant), layer in zip(variants, priced, strict=True):
+    for (name, variant, adders), layer in zip(variants, priced, strict=True):
         assert variant.folding is not None
-        found.setdefault(name, []).append(Option(variant.folding, layer.cycles, cost_of(layer.resources)))
+        cost = cost_of(layer.resources)
+        if adders:
+            cost = (cost[0] - round((1 - adders.share) * luts(adders.graph)), *cost[1:])
+        found.setdefault(name, []).append(Option(variant.folding, layer.cycles, cost, adders))
     fixed = estimate_layers(graph, stages, timing, of=others)
     return Choices(
         {name: undominated(own) for name, own in found.items()},
         cost_of(sum((layer.resources for layer in fixed), Resources())),
         max(fixed, key=lambda layer: layer.cycles, default=None),
     )
+
+
+def _of_sums(stage: Stage, name: str, work: Loops, summed: Summed) -> Stage:
+    """The stage with an adder graph in the place of its products."""
+    unfolded = refolded(stage, work, Folding(work.groups, work.outputs, work.products))
+    settings = adder_graph.settings(name, unfolded.settings, summed.graph)
+    return replace(unfolded, kind="adder_conv", settings=settings, adders=summed.graph)
 
 
 def _variants(stage: Stage, node: Node, work: Loops) -> Iterator[Stage]:

@@ -37,6 +37,16 @@ class Selection:
         fixed = choices.slowest.cycles if choices.slowest else 0
         return max([fixed, *(option.clocks for option in self.options.values())])
 
+    def among(self, choices: Choices) -> "Selection":
+        """The same options as `choices` has them: of the same foldings, with adder graphs where these have one."""
+        kept = {
+            name: next(o for o in choices.options[name] if (o.folding, o.summed) == (option.folding, option.summed))
+            for name, option in self.options.items()
+        }
+        total = np.sum([choices.fixed, *(option.cost for option in kept.values())], axis=0)
+        lut, ff, dsp, bram18 = map(int, total)
+        return Selection(kept, (lut, ff, dsp, bram18), self.proved)
+
     def share(self, device: Device) -> Fraction:
         """Of the scarcest resource."""
         return max(shares(self.total, device))

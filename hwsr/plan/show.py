@@ -40,7 +40,7 @@ def _stages(planned: Planned) -> Table:
             continue
         option = planned.selection.options[layer.name]
         costs = [f"{amount:,}" for amount in option.cost]
-        unit = option.folding.multiplier.name.lower().replace("any", "")
+        unit = "add" if option.summed else option.folding.multiplier.name.lower().replace("any", "")
         folding = f"{option.folding.pe}x{option.folding.simd}"
         table.add_row(layer.name, folding, str(layer.reuse_factor), unit, f"{option.clocks:,}", *costs)
     table.add_section()
@@ -72,6 +72,13 @@ def _summary(planned: Planned, facts: Sequence[Fact]) -> Text:
         f"estimate: {found.fps:,.2f} ({rates[0]:,.2f} to {rates[1]:,.2f}) images a second from {width}x{height} to "
         f"{target.out[1]}x{target.out[0]} at {target.clock_mhz:g} MHz ({target.backend})"
     ]
+    if found.simulated is not None and planned.interval is not None:
+        kbit = found.counts.fifo_bits / 1000
+        share = found.bottleneck.cycles / planned.interval
+        lines.append(
+            f"simulated: a frame every {planned.interval:,.10g} clocks, {share:.1%} of the slowest stage's rate, with "
+            f"{kbit:,.1f} kbit of FIFOs"
+        )
     if found.tiles > 1:
         tile = f"{found.frame[1]}x{found.frame[0]}"
         lines.append(f"{found.tiles} tiles of {tile} an image with their halos, {found.overlap:.2f} times its pixels")

@@ -10,7 +10,8 @@ d0 to d3 and weights g0 to g2, it is
     odd  = m1 - m2 - m3     m3 = (d1 - d3) g2                   m2 = (d2 - d1) (g0 - g1 + g2) / 2
 
 Halving is exact in floating point, and `hwsr.reference.plan` proves that every sum stays within what a float32 holds.
-With even and odd columns stored apart, differences and sums are of whole rows.
+With even and odd columns stored apart, differences and sums are of whole rows. `hwsr.reference.int16` does the same in
+integers.
 """
 
 from collections.abc import Callable
@@ -32,6 +33,11 @@ Call = Callable[[], object]
 def conv_calls(buffers: Buffers, node: Conv, y: NDArray) -> list[Call]:
     """What makes rows y (phases, rows, C, columns) of a convolution."""
     plan, source = buffers.plan, buffers.plan.lines[node.inputs[0]]
+    if plan.paired.get(node.name) is np.int16:
+        # Late, for numba takes long.
+        from hwsr.reference.int16 import paired_calls
+
+        return paired_calls(buffers, node, y.shape[1])
     grid, frac = plan.lines[node.name].grid, plan.graph.tensors[node.inputs[0]].type.frac
     weight = np.ldexp(node.weight.astype(source.dtype), (grid - source.grid - node.weight_frac)[:, None, None, None])
     kh, kw = weight.shape[2:]

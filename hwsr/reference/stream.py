@@ -139,15 +139,30 @@ def _pointwise(buffers: Buffers, node: Node, inputs: list[NDArray], y: NDArray) 
             reach = max(abs(of.lo), abs(of.hi))
             return rescale_calls(node, x, 2.0 ** (of.type.frac - given), reach, y, buffers.scratch)
         case Requantize():
-            calls: list[Call] = []
-            # Of Python's integers numpy looks at each anew.
-            lo, hi = y.dtype.type(node.type.lo), y.dtype.type(node.type.hi)
-            if given != grid:
-                calls.append(partial(np.multiply, x, 2.0 ** (grid - given), out=y))
-            if of.type.frac > grid:
-                calls.append(partial(np.rint, y if calls else x, out=y))
-            return [*calls, partial(np.clip, y if calls else x, lo, hi, out=y)]
+            return _requantized(buffers, node, x, 2.0 ** (grid - given), of.type.frac > grid, y)
     raise HwsrError(f"node '{node.name}': the reference has no kernel for {type(node).__name__}")
+
+
+def _requantized(buffers: Buffers, node: Requantize, x: NDArray, up: float, rounds: bool, y: NDArray) -> list[Call]:
+    """x * up, rounded where anything is to be rounded off, and saturated."""
+    # Of Python's integers numpy looks at each anew.
+    factor, lo, hi = x.dtype.type(up), y.dtype.type(node.type.lo), y.dtype.type(node.type.hi)
+    if np.int16 in buffers.plan.paired.values():
+        # Late, as numba is imported for networks of such convolutions only.
+        from hwsr.reference.passes import requantize
+
+        rows = zip(x.reshape(len(x), -1), y.reshape(len(y), -1), strict=True)
+        return [partial(requantize, seen, factor, lo, hi, made) for seen, made in rows]
+    calls: list[Call] = []
+    if up != 1:
+        # What is to be rounded off must not be rounded to a shorter float before.
+        aligned = y if x.dtype == y.dtype else buffers.scratch(x.shape, x.dtype)
+        calls.append(partial(np.multiply, x, factor, out=aligned))
+        x = aligned
+    if rounds:
+        calls.append(partial(np.rint, x, out=y))
+        x = y
+    return [*calls, partial(np.clip, x, lo, hi, out=y)]
 
 
 def _look_up(x: NDArray, scale: float, lo: int, values: NDArray, y: NDArray) -> None:

@@ -1,6 +1,6 @@
-"""The shallowest FIFOs that cost a pipeline nothing of its frame rate."""
+"""The shallowest FIFOs that cost a pipeline nothing of its frame rate, and in which it never stands still."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hwsr.errors import HwsrError
@@ -9,6 +9,11 @@ from hwsr.simulate.run import Run, bottleneck, simulate
 
 # One word less would let one in only every other clock.
 LEAST = 2
+# Frames that a pipeline without a clock has to end: the first one's start, its end, and both at a time.
+ENDED = 3
+
+# Depths that were tried -> depths no larger that are as good, None where they are not good.
+Good = Callable[[dict[str, int]], dict[str, int] | None]
 
 
 def frames_to_settle(processes: Sequence[Process]) -> int:
@@ -29,12 +34,14 @@ def smallest_depths(
     costs: Mapping[str, int],
     interval: float | None = None,
     start: Mapping[str, int] | None = None,
+    orders: Sequence[Sequence[Process]] = (),
 ) -> dict[str, int]:
     """Words for every stream, none of which can be one less, down to 2, without a frame taking longer.
 
     costs: bits of a word of each stream; streams with many of them in a frame are made shallow first. interval: clocks
     from one frame to the next that are allowed; by default those that the slowest process takes by itself. start:
-    depths to begin with where they are good; otherwise the search begins with FIFOs of no limit.
+    depths to begin with where they are good; otherwise the search begins with FIFOs of no limit. orders: the same
+    pipeline in other orders (`in_program_order`), none of which may stand still either; it does not at `start`.
     Nothing is random: the same processes get the same depths. Others may do as well with fewer bits in all.
     Raises HwsrError where no depths reach the interval.
     """
@@ -42,16 +49,36 @@ def smallest_depths(
     frames = frames_to_settle(processes)
     bits = {stream: len(ticks) * costs[stream] for p in processes for stream, ticks in p.writes.items()}
     while True:
-        search = _Search(processes, allowed, frames)
-        depths = search.begin(start or {})
-        search.lower(depths, sorted(depths, key=lambda stream: (-bits[stream], stream)))
+        timed = _Timed(processes, allowed, frames)
+        depths = timed.begin(start or {})
+        streams = sorted(depths, key=lambda stream: (-bits[stream], stream))
+        least = dict.fromkeys(streams, LEAST)
+        _lower(timed.good, least, depths, streams)
         frames *= 2
-        if search.keeps(simulate(processes, depths, frames)):
-            return depths
+        if timed.keeps(simulate(processes, depths, frames)):
+            break
+    if ends(orders, depths):
+        return depths
+    # Deep enough for every order, then no deeper than one of them needs, then whether the rate needs all of that still.
+    least_timed = dict(depths)
+    depths |= {stream: max(depth, (start or {}).get(stream, LEAST)) for stream, depth in depths.items()}
+    if not ends(orders, depths):
+        raise HwsrError("the pipeline stands still at the depths that the search begins with")
+    _lower(lambda tried: tried if ends(orders, tried) else None, least_timed, depths, streams)
+    both = _Timed(processes, allowed, frames)
+    for stream in streams:
+        if depths[stream] > LEAST:
+            _lower(lambda tried: tried if both.good(tried) and ends(orders, tried) else None, least, depths, [stream])
+    return depths
+
+
+def ends(orders: Sequence[Sequence[Process]], depths: Mapping[str, int]) -> bool:
+    """Whether the pipeline stands still in none of these orders."""
+    return not any(simulate(order, depths, ENDED).waits for order in orders)
 
 
 @dataclass(frozen=True)
-class _Search:
+class _Timed:
     """Depths are good when `frames` frames run through and the later ones take no more than `allowed` clocks."""
 
     processes: Sequence[Process]
@@ -69,32 +96,43 @@ class _Search:
         if not self.keeps(run):
             found = f"with any it takes {run.interval:.10g}"
             raise HwsrError(f"no FIFO depths let a frame take {self.allowed:.10g} clocks: {found}")
-        return {stream: max(peak, LEAST) for stream, peak in run.peaks.items()}
+        return _held(run)
 
-    def lower(self, depths: dict[str, int], streams: Sequence[str]) -> None:
-        """Make `streams` as shallow as can be, all at once where that is good, else one half after the other."""
-        if self._try(depths, dict.fromkeys(streams, LEAST)):
-            return
-        if len(streams) > 1:
-            half = len(streams) // 2
-            self.lower(depths, streams[:half])
-            self.lower(depths, streams[half:])
-            return
-        (stream,) = streams
-        # What is left of a FIFO is often almost needed, so steps are small at first.
-        bad, step = LEAST, 1
-        while depths[stream] - step > bad and self._try(depths, {stream: depths[stream] - step}):
-            step *= 2
-        bad = max(depths[stream] - step, bad)
-        while depths[stream] - bad > 1:
-            middle = (bad + depths[stream]) // 2
-            if not self._try(depths, {stream: middle}):
-                bad = middle
+    def good(self, depths: dict[str, int]) -> dict[str, int] | None:
+        """What the FIFOs hold: the words that they leave unused change no clock."""
+        run = simulate(self.processes, depths, self.frames)
+        return _held(run) if self.keeps(run) else None
 
-    def _try(self, depths: dict[str, int], changed: Mapping[str, int]) -> bool:
-        """Take over changed depths if they are good, and what they leave unused of all others: it changes no clock."""
-        run = simulate(self.processes, {**depths, **changed}, self.frames)
-        if not self.keeps(run):
-            return False
-        depths.update({stream: max(peak, LEAST) for stream, peak in run.peaks.items()})
-        return True
+
+def _held(run: Run) -> dict[str, int]:
+    return {stream: max(peak, LEAST) for stream, peak in run.peaks.items()}
+
+
+def _lower(good: Good, least: Mapping[str, int], depths: dict[str, int], streams: Sequence[str]) -> None:
+    """Make `streams` as shallow as can be, at once where that is good, else by halves; none below `least`."""
+    streams = [stream for stream in streams if depths[stream] > least[stream]]
+    if not streams or _try(good, depths, {stream: least[stream] for stream in streams}):
+        return
+    if len(streams) > 1:
+        half = len(streams) // 2
+        _lower(good, least, depths, streams[:half])
+        _lower(good, least, depths, streams[half:])
+        return
+    (stream,) = streams
+    # What is left of a FIFO is often almost needed, so steps are small at first.
+    bad, step = least[stream], 1
+    while depths[stream] - step > bad and _try(good, depths, {stream: depths[stream] - step}):
+        step *= 2
+    bad = max(depths[stream] - step, bad)
+    while depths[stream] - bad > 1:
+        middle = (bad + depths[stream]) // 2
+        if not _try(good, depths, {stream: middle}):
+            bad = middle
+
+
+def _try(good: Good, depths: dict[str, int], changed: Mapping[str, int]) -> bool:
+    """Take over changed depths if they are good."""
+    found = good({**depths, **changed})
+    if found is not None:
+        depths.update(found)
+    return found is not None

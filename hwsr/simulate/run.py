@@ -36,7 +36,8 @@ class Run:
 
     finished: clocks from the first word's entry until each frame's last word has left. peaks: words that every FIFO
     has to hold for this. stalls: of every process in the last frame. waits: where the pipeline stands still, of every
-    process that waits, else empty; deadlock: those among them that wait for one another.
+    process that waits, else empty; deadlock: those among them that wait for one another. spans: of every process, for
+    each frame that it ended, the clock of its first access and the one after its last.
     """
 
     finished: tuple[int, ...]
@@ -44,6 +45,7 @@ class Run:
     stalls: dict[str, Stall]
     waits: tuple[Wait, ...]
     deadlock: tuple[Wait, ...]
+    spans: dict[str, tuple[tuple[int, int], ...]]
 
     @property
     def latency(self) -> int:
@@ -113,6 +115,20 @@ def simulate(processes: Sequence[Process], depths: Mapping[str, int], frames: in
         {process.name: Stall(*stalls[i, -1].tolist()) for i, process in enumerate(processes)},
         waiting,
         cycle(waiting, ends),
+        {process.name: _spans(process.name, ports, made) for process in processes},
+    )
+
+
+def _spans(process: str, ports: Sequence[_Port], made: Sequence[IntArray]) -> tuple[tuple[int, int], ...]:
+    """First access and the clock after the last, of every frame of which a process made all accesses."""
+    own = [(len(port.ticks), at) for port, at in zip(ports, made, strict=True) if port.process == process]
+    ended = min(len(at) // words for words, at in own)
+    return tuple(
+        (
+            min(int(at[frame * words]) for words, at in own),
+            max(int(at[(frame + 1) * words - 1]) for words, at in own) + 1,
+        )
+        for frame in range(ended)
     )
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from hwsr.coverage.networks import UNITS, networks, released
 from hwsr.errors import HwsrError
-from hwsr.spec import PEERS, SCALES, UNIT_ARGS, ModelSpec, PeerSpec, Precision, parse_spec
+from hwsr.quant import build
+from hwsr.spec import NOT_AFFINE, PEERS, SCALES, UNIT_ARGS, ModelSpec, PeerSpec, Precision, parse_spec
 
 CELLS = networks()
 SPECS = {cell: parse_spec(cell.network) for cell in CELLS if not cell.rule}
@@ -45,12 +46,14 @@ def test_peers_attention_luma_and_fewer_bits_are_there_at_every_scale() -> None:
         assert {spec.luma for spec in these} == {spec.direct for spec in these} == {False, True}
         assert any(spec.bits.layers for spec in these) and any(spec.bits.accumulator for spec in these)
         assert {spec.sp_ratio for spec in these} == {1, 2, 4, 6}
-        assert {spec.precision for spec in these} >= {Precision.INT8_PER_TENSOR, Precision.LOW_BITS}
+        assert {spec.precision for spec in these} == set(Precision) - {Precision.FLOAT}
 
 
-def test_only_ternary_peers_are_not_defined_and_every_cell_has_a_place_of_its_own() -> None:
+def test_only_peers_are_not_defined_and_every_cell_has_a_place_of_its_own() -> None:
     rules = [cell.rule for cell in CELLS if cell.rule]
-    assert len(rules) == len(PEERS) * len(SCALES) and all("no ternary form" in rule for rule in rules)
+    assert sum("no ternary form" in rule for rule in rules) == len(PEERS) * len(SCALES)
+    assert sum("no affine form" in rule for rule in rules) == len(NOT_AFFINE) * len(SCALES)
+    assert len(rules) == (len(PEERS) + len(NOT_AFFINE)) * len(SCALES)
     assert len({(cell.table, cell.row, cell.column) for cell in CELLS}) == len(CELLS)
     assert len({(str(spec), cell.backend) for cell, spec in SPECS.items()}) == len(SPECS)
 
@@ -64,3 +67,9 @@ def test_released_models_are_those_with_integers(tmp_path: Path) -> None:
     (tmp_path / "net" / "int8" / "model.onnx").write_bytes(b"")
     (cell,) = released(tmp_path)
     assert (cell.network, cell.released, cell.rule) == (str(tmp_path / "net" / "int8"), True, None)
+
+
+def test_the_layers_that_words_name_are_those_of_the_networks() -> None:
+    for spec in SPECS.values():
+        if spec.bits.layers:
+            build(spec)  # raises HwsrError for a layer that is not there

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import fields, replace
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -332,7 +333,7 @@ def test_json_round_trip_and_labels() -> None:
     assert value["estimates"]["fps"] == found.fps
     assert value["estimates"]["per_input_pixel"]["macs"] == 108 + 216 + 24 + 432
     assert len(value["layers"]) == len(found.layers)
-    explained = set(FIGURES) | {"usage", "overflow", "cycles_per_image", "resources", "per_input_pixel"}
+    explained = set(FIGURES) | {"usage", "overflow", "cycles_per_image", "interval", "resources", "per_input_pixel"}
     for part in (value, *value["layers"]):
         assert set(part["estimates"]) <= explained
         assert set(part["estimates"]["resources"]) <= set(value["figures"])
@@ -365,3 +366,13 @@ def test_an_unknown_kernel_is_refused() -> None:
     stages = [replace(stage, kind="sort") if stage.kind == "upsample_nearest" else stage for stage in lower(graph, 1)]
     with pytest.raises(HwsrError, match=r"'n_anchor'.*'sort'"):
         estimate(graph, stages, KV260)
+
+
+def test_a_simulated_interval_is_the_rate() -> None:
+    graph = network()
+    plain = designed(graph, reuse_factor=4)
+    slower = estimate(graph, lower(graph, 4), KV260, interval=2.5 * plain.interval)
+    assert plain.simulated is None and plain.interval == plain.bottleneck.cycles
+    assert slower.interval == slower.simulated == 2.5 * plain.interval
+    assert slower.cycles_per_image == ceil(2.5 * plain.interval)
+    assert as_json(slower)["simulated"] and "40.0% of the slowest stage's rate" in printed(slower)

@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 
 from hwsr.errors import HwsrError
+from hwsr.estimate.design import timing_on
+from hwsr.estimate.devices import find_device
 from hwsr.hls import dataflow
 from hwsr.hls.fifo import IN_FLIGHT
 from hwsr.hls.firmware import read_top
 from hwsr.hls.lower import lower
 from hwsr.hls.project import load_project, write_project
+from hwsr.plan.depths import Hardware, clocked, found_depths, interval_at, unclocked
 from hwsr.reference.run import run, run_all
-from hwsr.simulate.depths import LEAST, smallest_depths
+from hwsr.simulate.depths import LEAST, frames_to_settle
 from hwsr.simulate.process import depths, in_program_order, processes
 from hwsr.simulate.run import simulate
 from tests.hls.hls_graphs import tiles_for
@@ -27,6 +30,8 @@ NETWORKS = {
     "ternary": "ST-bl x2 n4 g0 b1 noca anchor direct r1",
     "attention": "bl x2 n8 g0 b1 int8",
 }
+# Depths are found for these as well.
+PLANNED = {"erum": "bls1-e(r=2,g=2) x2 n8 g0 b1 noca int8"}
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +39,7 @@ def networks(tmp_path_factory):
     """Name -> (graph, stages, project), each compiled."""
     folder = tmp_path_factory.mktemp("dataflow")
     made = {}
-    for name, spec in NETWORKS.items():
+    for name, spec in (NETWORKS | PLANNED).items():
         graph = graph_of(spec, folder)
         project = write_project(
             graph, folder / name, tiles_for(graph, 2), lambda t, g=graph: run(g, t), reuse_factor=REUSE
@@ -103,20 +108,25 @@ def test_the_python_model_agrees_on_every_skip(networks, name, held):
         assert bad >= 1, f"{stream} needs no depth"
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_smallest_depths_pass_and_one_below_on_a_skip_deadlocks_or_slows(networks, name):
-    _, stages, _ = networks[name]
-    latencies = {stage.name: 10 if stage.kind == "conv" else 2 for stage in stages[1:]}
-    pipeline = processes(stages, latencies)
-    bits = {stream: stage.shape[2] * stage.result.bits for stage in stages for stream in stage.streams}
-    found = smallest_depths(pipeline, bits)
-    assert not both(networks, name, found, held=0)
-    rate = simulate(pipeline, found, 6).interval
-    for stream in (s for s, depth in found.items() if "_to" in s and depth > LEAST):
+@pytest.mark.parametrize("name", [*NETWORKS, *PLANNED])
+def test_planned_depths_pass_and_one_below_on_a_skip_deadlocks_or_slows(networks, name):
+    graph, stages, _ = networks[name]
+    hardware = Hardware(REUSE, {}, timing_on(find_device("kv260"), 200.0, "vitis"))
+    found = found_depths(graph, hardware)
+    assert interval_at(graph, hardware, found) == hardware.slowest(graph)
+    for held in (0, IN_FLIGHT):
+        assert not both(networks, name, found, held)
+    skips = [stream for stream, depth in found.items() if "_to" in stream and depth > LEAST]
+    assert skips
+    for stream in skips:
         less = found | {stream: found[stream] - 1}
-        clocked = simulate(pipeline, less, 6)
-        assert clocked.deadlock or clocked.interval > rate
-        both(networks, name, less, held=0)
+        pipeline = clocked(graph, stages, hardware.timing)
+        run_of_less = simulate(pipeline, less, frames_to_settle(pipeline))
+        slows = bool(run_of_less.waits) or run_of_less.interval > hardware.slowest(graph)
+        stands = [bool(simulate(order, less, 3).waits) for order in unclocked(stages)]
+        assert slows or any(stands), f"{stream}: {found[stream] - 1} would do"
+        # The C++ stands still at just those depths at which the model without a clock does.
+        assert both(networks, name, less, 0) == stands[0] and both(networks, name, less, IN_FLIGHT) == stands[-1]
 
 
 def test_a_skip_made_too_small_by_hand_is_found_and_named(networks, tmp_path):

@@ -41,7 +41,7 @@ UNITS_SAMPLE = [
 ]
 SAMPLE = [
     *UNITS_SAMPLE,
-    ("bits, bl", "w4a4 head=w8a8 tail=w6", "x3"),
+    ("bits, bl", "w4a4 head=w8a8 body.close=w6", "x3"),
     ("skeletons of bl", "luma, attention, anchor", "int8 x4"),
     ("Vivado HLS, x2, attention", "bls1(r=2,g=4)", "ternary"),
 ]

@@ -7,6 +7,7 @@ import pytest
 
 from hwsr.cli import main
 from hwsr.export.qonnx import export_qonnx
+from hwsr.hls.fifo import IN_FLIGHT
 from hwsr.hls.project import load_project
 from tests.export.test_qonnx import random_network
 
@@ -60,9 +61,19 @@ def test_the_project_of_a_plan_equals_the_reference(
         (stage["reuse_factor"], stage["groups"] * stage["outputs"], stage["simd"], stage["multiplier"])
         for stage in plan["stages"]
     ]
-    assert hwsr(monkeypatch, "csim", tmp_path / "p", "-m", model, "--json", tmp_path / "csim.json") == 0
+    declared = {stream: depth for layer in manifest.layers for stream, depth in layer.streams.items()}
+    assert plan["depths"].items() <= declared.items()
+    words = ["csim", tmp_path / "p", "-m", model, "--dataflow", "--json", tmp_path / "csim.json"]
+    assert hwsr(monkeypatch, *words) == 0
     report = json.loads((tmp_path / "csim.json").read_text())
     assert report["mismatches"] == 0
+    assert [verdict["in_flight"] for verdict in report["dataflow"]] == [0, IN_FLIGHT]
+    read = sorted(plan["depths"].values())
+    for verdict in report["dataflow"]:
+        # Beside those of the plan the output, which is as deep as the C++ says.
+        bounded = sorted(each["depth"] for each in verdict["streams"].values())
+        assert not verdict["deadlock"] and len(bounded) == len(read) + 1
+        assert not set(read) - set(bounded)
     assert report["frames"]["pixels"] == report["frames"]["tiles"] * 32 * 40 > 0
 
 
@@ -71,11 +82,21 @@ def test_the_estimate_of_a_plan_is_the_plans(
 ) -> None:
     assert hwsr(monkeypatch, "estimate", model, "--plan", planned, "--json", tmp_path / "e.json") == 0
     figures, plan = json.loads((tmp_path / "e.json").read_text()), json.loads(planned.read_text())
+    assert figures["simulated"]
     assert figures["estimates"] == plan["estimates"]
     assert (figures["frame"], figures["clock_mhz"], figures["device"]["part"]) == ([16, 20], 200, "xck26")
     assert figures["estimates"]["fps"] >= RATE
     clocks = {layer["name"]: layer["reuse_factor"] for layer in figures["layers"]}
     assert {stage["node"]: stage["reuse_factor"] for stage in plan["stages"]}.items() <= clocks.items()
+
+
+def test_the_simulation_of_a_plan_has_its_depths_and_interval(
+    monkeypatch: pytest.MonkeyPatch, model: Path, planned: Path, tmp_path: Path
+) -> None:
+    assert hwsr(monkeypatch, "simulate", model, "--plan", planned, "--json", tmp_path / "s.json") == 0
+    figures, plan = json.loads((tmp_path / "s.json").read_text()), json.loads(planned.read_text())
+    assert {fifo["stream"]: fifo["declared"] for fifo in figures["fifos"]} == plan["depths"]
+    assert figures["interval_clocks"] == plan["estimates"]["interval"] == figures["bottleneck_clocks"]
 
 
 def test_figures_and_facts_are_written(model: Path, planned: Path) -> None:
@@ -133,6 +154,8 @@ def test_attention_keeps_the_frame_that_it_was_exported_for(
         (["estimate", "{model}", "--plan", "{plan}", "--device", "zcu102"], "--device beside --plan"),
         (["hls", "{model}", "--plan", "{plan}", "--out", "x", "--reuse-factor", "3"], "--reuse-factor beside --plan"),
         (["hls", "{model}", "--plan", "none.json", "--out", "x"], "none.json"),
+        (["simulate", "{model}", "--plan", "{plan}", "--adders", "none"], "--adders beside --plan"),
+        (["hls", "{model}", "--plan", "{plan}", "--out", "x", "--adder-seconds", "9"], "--adder-seconds beside --plan"),
         (["plan", "{model}", "--out", "40by32"], "is not a size"),
         (["plan", "{model}", "--out", OUT, "--fps", "0"], "images a second"),
         (["plan", "{model}", "--out", OUT, "--device", "none"], "unknown device"),

@@ -57,6 +57,21 @@ def test_attentions_frame_is_part_of_the_network(tmp_path: Path) -> None:
         read_plan(path, attention_net((16, 16)))
 
 
+def test_a_plan_of_version_1_says_so_though_it_lacks_fields(planned: Planned, tmp_path: Path) -> None:
+    old = plan_file(planned).model_dump(mode="json")
+    del old["depths"], old["adder_seconds"]
+    (tmp_path / "plan.json").write_text(json.dumps(old | {"version": 1}))
+    with pytest.raises(HwsrError, match="version 1, which has no FIFO depths; run 'hwsr plan' again"):
+        read_plan(tmp_path / "plan.json", GRAPH)
+
+
+def test_depths_are_of_every_stream_and_of_no_other(planned: Planned, tmp_path: Path) -> None:
+    depths = plan_file(planned).depths
+    assert depths == planned.depths and depths.keys() == {"image", "n_mean", "n_head", "n_body", "n_shuffle"}
+    with pytest.raises(HwsrError, match="depth of stream 'nowhere': there is no such"):
+        read_plan(edited(planned, tmp_path / "plan.json", depths=depths | {"nowhere": 2}), GRAPH)
+
+
 def stage(planned: Planned, **changes: Any) -> dict[str, Any]:
     stages = plan_file(planned).model_dump(mode="json")["stages"]
     return {"stages": [stages[0] | changes, *stages[1:]]}
@@ -65,7 +80,10 @@ def stage(planned: Planned, **changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"version": 2}, r"no plan of version 1 \(version"),
+        ({"version": 1}, "version 1, which has no FIFO depths; run 'hwsr plan' again"),
+        ({"version": 3}, r"no plan of version 2 \(version"),
+        ({"depths": {}}, "depth of stream 'image': none is given; run 'hwsr plan' again"),
+        ({"depths": {"image": 0}}, r"depths\.image"),
         ({"format": "other"}, "format"),
         ({"graph": "../x"}, "graph"),
         ({"clock_mhz": 0}, "clock_mhz"),
@@ -90,6 +108,7 @@ def test_damaged_plans_are_refused(planned: Planned, tmp_path: Path, changes: di
         ({"node": "shuffle"}, "multiplies nothing"),
         ({"simd": 7}, "7 does not divide its loop of 27"),
         ({"reuse_factor": 5}, "not 5"),
+        ({"adders": {"adders": 3, "digest": "0" * 64, "complete": True}}, "adder graph of 'head', which cannot be one"),
     ],
 )
 def test_damaged_stages_are_refused(planned: Planned, tmp_path: Path, changes: dict, complaint: str) -> None:
@@ -100,7 +119,7 @@ def test_damaged_stages_are_refused(planned: Planned, tmp_path: Path, changes: d
 @pytest.mark.parametrize("content", [b"", b"[1, 2]", b"\xff\xfe", b'{"format": "hwsr plan"}'])
 def test_what_is_no_plan_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "plan.json").write_bytes(content)
-    with pytest.raises(HwsrError, match="no plan of version 1"):
+    with pytest.raises(HwsrError, match="no plan of version 2"):
         read_plan(tmp_path / "plan.json", GRAPH)
 
 

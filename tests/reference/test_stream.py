@@ -60,6 +60,7 @@ KERNELS = st.sampled_from([(1, 1), (3, 3), (1, 3), (3, 1), (5, 3), (3, 7)])
     st.sampled_from([(1, 3), (2, 2), (4, 1)]),
     st.sampled_from([1, 200, 10**6]),
     st.sampled_from([1, 10**6]),
+    st.booleans(),
     st.integers(0, 2**32 - 1),
 )
 @settings(deadline=None, max_examples=100)
@@ -71,11 +72,12 @@ def test_streaming_equals_the_definition(
     grouped: tuple[int, int],
     step_bytes: int,
     least_paired: int,
+    int16: bool,
     seed: int,
 ) -> None:
     """Every node that streams; weights of 16 bits need float64, of 25 integers; from a row a step to all of them.
 
-    With columns made in pairs, where a kernel is three wide, and without.
+    With columns made in pairs, of int16 or float32, where a kernel is three wide, and without.
     """
     rng = np.random.default_rng(seed)
     (groups, c_group), at = grouped, [int(frac) for frac in rng.integers(-3, 4, 3)]
@@ -109,6 +111,8 @@ def test_streaming_equals_the_definition(
         patch.setattr(stream, "STEP_BYTES", step_bytes)
         patch.setattr(products, "COLUMNS", 3)
         patch.setattr(plan, "LEAST_PAIRED", least_paired)
+        if not int16:
+            patch.setattr(plan, "_int16_is_exact", lambda: False)
         assert np.array_equal(run(graph, image), defined(graph, image))
 
 
@@ -163,6 +167,23 @@ def test_grids_that_leave_the_exponents_of_float32_take_float64() -> None:
     assert np.array_equal(run(graph, image), defined(graph, image))
 
 
+@pytest.mark.parametrize("int16", [False, True])
+def test_halves_that_only_a_float64_tells_apart(int16: bool) -> None:
+    """100.5 and 2^-20 more or less: rounded once, to the even one, up and down."""
+    nodes: tuple[Node, ...] = (
+        Input("x", (), 1, QType(30, True, 20)),
+        Requantize("r", ("x",), BYTE),
+        Conv("c", ("r",), np.ones((1, 1, 1, 3), int), 2, np.zeros(1, int), np.zeros(1, int)),
+    )
+    graph = make_graph(nodes, (1, 4))
+    image = np.array([[[(201 << 19), (201 << 19) + 1, (201 << 19) - 1, -(201 << 19) - 1]]])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "LEAST_PAIRED", 1)
+        if not int16:
+            patch.setattr(plan, "_int16_is_exact", lambda: False)
+        assert np.array_equal(run(graph, image), defined(graph, image))
+
+
 def test_a_factor_is_folded_into_its_convolution_only_where_it_stays_exact() -> None:
     for factor, merged in ((127, True), (1 << 20, False)):
         scale = Scale("s", ("c",), np.array([factor]), 24, np.zeros(1, int))
@@ -203,19 +224,23 @@ def test_columns_made_in_pairs_at_the_bound_of_a_float32(width: int, signed: boo
     graph, image = pairs(rng, weight, width, signed)
     reach = pair_magnitude(graph.nodes[1], graph.tensors["x"])
     graph, image = pairs(rng, weight * max(((1 << 24) - (1 << 14)) // reach, 1), width, signed)
-    made = make_plan(graph)
-    assert made and made.paired == {"c"} and made.phases == 2
-    assert np.array_equal(run(graph, image), defined(graph, image))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "_int16_is_exact", lambda: False)
+        made = make_plan(graph)
+        assert made and made.paired == {"c": np.float32} and made.phases == 2
+        assert np.array_equal(run(graph, image), defined(graph, image))
 
 
 def test_columns_are_not_made_in_pairs_beyond_a_float32() -> None:
     rng = np.random.default_rng(0)
     graph, image = pairs(rng, np.full((16, 16, 3, 3), 600), 5, True)
-    made = make_plan(graph)
-    assert made and not made.paired and made.phases == 1
-    # 144 * 600 * 128 < 2^24 is exact, yet three weights times the sum of two inputs are not, in halves.
-    assert made.lines["c"].dtype is np.float32
-    assert np.array_equal(run(graph, image), defined(graph, image))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "_int16_is_exact", lambda: False)
+        made = make_plan(graph)
+        assert made and not made.paired and made.phases == 1
+        # 144 * 600 * 128 < 2^24 is exact, yet three weights times the sum of two inputs are not, in halves.
+        assert made.lines["c"].dtype is np.float32
+        assert np.array_equal(run(graph, image), defined(graph, image))
 
 
 def test_the_largest_number_of_a_pair_by_hand() -> None:

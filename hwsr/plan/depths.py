@@ -1,0 +1,126 @@
+"""Depths of the streams of planned hardware, and the clocks from one frame to the next at given ones, by simulation.
+
+The depths are the smallest that keep the rate of the slowest stage at the estimated latencies, and at which the
+pipeline stands still neither with no words in flight, nor with as many as the HLS backend allows for, in every stage or
+in convolutions alone: the first two are how the generated C++ is run (`hwsr.hls.dataflow`).
+
+What streams hold follows from rows, not from how many there are: of a tall frame only the first rows are simulated.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hwsr.errors import HwsrError
+from hwsr.estimate.fabric import Timing
+from hwsr.estimate.layers import estimate_layers
+from hwsr.hls.fifo import AROUND_SUMS, IN_FLIGHT, with_depths
+from hwsr.hls.lower import lower
+from hwsr.ir.adder_graph import AdderGraph
+from hwsr.ir.graph import IntGraph
+from hwsr.ir.stages import Reuse, Stage
+from hwsr.ir.tiling import on_frame
+from hwsr.simulate.depths import frames_to_settle, smallest_depths
+from hwsr.simulate.process import Process, depths, in_program_order, processes
+from hwsr.simulate.run import simulate
+
+# Input pixels of the rows that are simulated: every word's clock is kept, 8 bytes each, at both ends of a stream.
+MOST_PIXELS = 1 << 17
+# Depths are sought on as many rows beyond those that convolutions hold.
+MORE_ROWS = 8
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What stages are lowered by, on any frame: how they fold, and the adder graphs among them."""
+
+    reuse: Reuse
+    adders: Mapping[str, AdderGraph]
+    timing: Timing
+
+    def stages(self, graph: IntGraph, found: Mapping[str, int] | None = None) -> tuple[Stage, ...]:
+        return built(graph, self.reuse, self.adders, found)
+
+    def slowest(self, graph: IntGraph) -> int:
+        """Clocks that the slowest stage takes for a frame by itself."""
+        return max(layer.cycles for layer in estimate_layers(graph, self.stages(graph), self.timing))
+
+
+def built(
+    graph: IntGraph,
+    reuse: Reuse,
+    adders: Mapping[str, AdderGraph] | None = None,
+    found: Mapping[str, int] | None = None,
+) -> tuple[Stage, ...]:
+    """The stages of hardware; found: depths of all streams that are read, by default those of the lowering."""
+    stages = lower(graph, reuse, adders)
+    return stages if found is None else with_depths(stages, found)
+
+
+def clocked(graph: IntGraph, stages: Sequence[Stage], timing: Timing) -> tuple[Process, ...]:
+    """The stages' processes, with the latencies that are estimated of their pipelines."""
+    layers = estimate_layers(graph, stages, timing)
+    return processes(stages, {layer.stage: layer.cycles - layer.turns for layer in layers})
+
+
+def unclocked(stages: Sequence[Stage]) -> tuple[tuple[Process, ...], ...]:
+    """The stages' processes in the order of their code: with no words in flight, in convolutions alone, in all."""
+    convolutions = {stage.name for stage in stages if stage.kind in ("conv", "adder_conv")}
+    bare, held = processes(stages, {}), {stage.name: _in_flight(stage) for stage in stages}
+    return tuple(
+        tuple(in_program_order(process, held[process.name] if process.name in holding else 0) for process in bare)
+        for holding in (set(), convolutions, held.keys())
+    )
+
+
+def _in_flight(stage: Stage) -> int:
+    return max(IN_FLIGHT, AROUND_SUMS + stage.adders.cycles(1)) if stage.adders else IN_FLIGHT
+
+
+def found_depths(graph: IntGraph, hardware: Hardware, interval: float | None = None) -> dict[str, int]:
+    """The depth in words of every stream that has a reader.
+
+    interval: clocks from one frame to the next that are allowed, by default those of the slowest stage.
+    Raises HwsrError where no depths reach it.
+    """
+    pace = 1.0 if interval is None else interval / hardware.slowest(graph)
+    if pace < 1:
+        raise HwsrError(f"no FIFO depths let a frame take {interval:.10g} clocks: a stage alone takes more")
+    tallest = _simulated_rows(graph)
+    rows = tallest if graph.fixed_frame else min(2 * graph.radius + MORE_ROWS, tallest)
+    while True:
+        part = on_frame(graph, (rows, graph.frame[1]))
+        stages = hardware.stages(part)
+        bits = {stream: stage.shape[2] * stage.result.bits for stage in stages for stream in stage.streams}
+        allowed = pace * hardware.slowest(part)
+        pipeline = clocked(part, stages, hardware.timing)
+        found = smallest_depths(pipeline, bits, allowed, depths(stages), unclocked(stages))
+        tall = on_frame(graph, (tallest, graph.frame[1]))
+        if rows == tallest or _interval(tall, hardware, found) <= pace * hardware.slowest(tall):
+            return found
+        rows = min(2 * rows, tallest)
+
+
+def interval_at(graph: IntGraph, hardware: Hardware, found: Mapping[str, int] | None = None) -> float:
+    """Clocks from one frame to the next at given depths, by default the lowering's.
+
+    Of a frame taller than what is simulated: those of its slowest stage, and what the simulated rows lose to it.
+    Raises HwsrError in a deadlock.
+    """
+    part = on_frame(graph, (_simulated_rows(graph), graph.frame[1]))
+    return hardware.slowest(graph) + _interval(part, hardware, found) - hardware.slowest(part)
+
+
+def _simulated_rows(graph: IntGraph) -> int:
+    height, width = graph.frame
+    return height if graph.fixed_frame else min(height, max(MOST_PIXELS // width, 2 * graph.radius + MORE_ROWS))
+
+
+def _interval(graph: IntGraph, hardware: Hardware, found: Mapping[str, int] | None) -> float:
+    """Clocks from one frame to the next, all rows simulated."""
+    stages = hardware.stages(graph, found)
+    pipeline = clocked(graph, stages, hardware.timing)
+    run = simulate(pipeline, depths(stages), frames_to_settle(pipeline))
+    if run.waits:
+        waiting = ", ".join(map(str, run.deadlock or run.waits))
+        raise HwsrError(f"the pipeline stands still at these FIFO depths: {waiting}; run 'hwsr plan' again")
+    return run.interval
