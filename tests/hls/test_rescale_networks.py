@@ -17,12 +17,13 @@ from tests.hls.test_networks import check, graph_of
 
 # (spec, clocks a pixel): attention or not, units that group, shuffle or split, every upsampler and scale.
 SAMPLE = [
-    ("bl x2 n4 g0 b1 anchor direct int8a", 4),
     ("bls2 x4 n8 g0 b1 noca int8a", 100),
     ("blclc-e(g1=4,g2=2)[rg+u] x2 n8 g0 b1 noca int8a", 9),
-    ("bleff(r=2) x3 n4 g0 b1 noca direct int8a", 1),
 ]
 MORE = [
+    *SAMPLE,
+    ("bl x2 n4 g0 b1 anchor direct int8a", 4),
+    ("bleff(r=2) x3 n4 g0 b1 noca direct int8a", 1),
     ("bl x3 n8 g1 b2 int8a", 16),
     ("bl x2 n8 g0 b1 noca anchor direct luma int8a", 1),
     ("blrn(r=2) x2 n8 g1 b1 noca int8a", 1),
@@ -56,13 +57,14 @@ def test_published_networks_equal_the_reference(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_exact_widths_hold_every_value(tmp_path: Path) -> None:
-    check([(graph_of(spec, tmp_path), clocks) for spec, clocks in SAMPLE], tmp_path, "-DHWSR_EXACT_WIDTHS")
+    check([(graph_of(spec, tmp_path), clocks) for spec, clocks in MORE[:4]], tmp_path, "-DHWSR_EXACT_WIDTHS")
 
 
+@pytest.mark.slow
 def test_no_undefined_behaviour(tmp_path: Path) -> None:
     # Xilinx' ap_int extends signs by shifting negative integers, which g++ defines and C++11 does not.
     flags = ("-fsanitize=address,undefined", "-fno-sanitize=shift-base", "-fno-sanitize-recover=all")
-    check([(graph_of(SAMPLE[0][0], tmp_path), 4)], tmp_path, *flags)
+    check([(graph_of("bl x2 n4 g0 b1 anchor direct int8a", tmp_path), 4)], tmp_path, *flags)
 
 
 def drawn(make, rng: np.random.Generator, folder: Path) -> tuple[IntGraph, int]:
@@ -78,7 +80,11 @@ def drawn(make, rng: np.random.Generator, folder: Path) -> tuple[IntGraph, int]:
             return graph, choose(1, 40)
 
 
-@pytest.mark.parametrize("flag", ["-UHWSR_EXACT_WIDTHS", "-DHWSR_EXACT_WIDTHS"], ids=["native", "exact"])
+@pytest.mark.parametrize(
+    "flag",
+    ["-UHWSR_EXACT_WIDTHS", pytest.param("-DHWSR_EXACT_WIDTHS", marks=pytest.mark.slow)],
+    ids=["native", "exact"],
+)
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 4))])
 def test_every_operation_equals_the_reference(seed: int, flag: str, tmp_path: Path) -> None:
     """On random grids: saturated or not, zero points at both ends, ReLUs, extreme weights, ties."""
@@ -92,6 +98,7 @@ def test_random_networks_equal_the_reference(seed: int, tmp_path: Path) -> None:
     check([drawn(random_network, rng, tmp_path) for _ in range(8)], tmp_path)
 
 
+@pytest.mark.slow
 def test_a_stage_of_its_own_folds(tmp_path: Path) -> None:
     """The rescalings of a sum by every number of clocks that divides its channels."""
     graph = graph_of("bl x2 n6 g0 b1 noca anchor direct int8a", tmp_path)

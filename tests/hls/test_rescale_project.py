@@ -47,6 +47,7 @@ def test_the_linter_finds_nothing_and_sees_the_kernels(made):
     assert lint(project.folder / "firmware", top) == []
 
 
+@pytest.mark.slow
 def test_one_wrong_multiplier_is_found_and_its_layer_named(made, tmp_path):
     graph, project = made
     broken = damaged(project, tmp_path / "broken", "n_skip_r")
