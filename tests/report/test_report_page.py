@@ -145,7 +145,7 @@ def test_what_has_no_hardware_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path:
     def refuse(*_: object) -> None:
         raise HwsrError(f"node 'x': no kernel {HOSTILE}")
 
-    monkeypatch.setattr("hwsr.report.gather.lower", refuse)
+    monkeypatch.setattr("hwsr.report.gather.built", refuse)
     made = gathered(path, images(tmp_path / "photos", "one"))
     page = Page(render(made))
     assert len(page.all("script")) == 1 and len(made.rows) == len(made.blocks) - 1

@@ -159,8 +159,13 @@ def test_a_second_signal_acts_as_before(tmp_path: Path, photographs: Path, monke
         raise AssertionError("the second signal was swallowed")
 
     monkeypatch.setattr(PatchSampler, "batch_at", batch_at)
-    with pytest.raises(KeyboardInterrupt):
-        train(INT8, TINY, tmp_path / "out", photographs, console=quiet())
+    # What a shell runs in the background starts with SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(INT8, TINY, tmp_path / "out", photographs, console=quiet())
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("spec", [INT8, TERNARY])
