@@ -98,7 +98,14 @@ def simulate(planned: Planned, frame: tuple[int, int]) -> int:
         options = (target.device.hls_part, 1000 / target.clock_mhz, planned.foldings)
         tiles = test_tiles(graph, None)[:2]
         project = write_project(
-            graph, Path(scratch) / "p", tiles, lambda tile: run(graph, tile), "Vitis", *options, planned.adders, depths
+            graph,
+            Path(scratch) / "p",
+            tiles,
+            lambda tile: run(graph, tile),
+            "Vitis",
+            *options,
+            planned.adders,
+            depths=depths,
         )
         report = compare(project, lambda tile: run_all(graph, tile))
         verdicts = verify(project, lambda tile: run_all(graph, tile))
