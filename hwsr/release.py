@@ -8,7 +8,7 @@ models/NAME_int8 and so on; what their trainings need to be resumed stays in a f
 import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,7 @@ from hwsr.sweep import Quality, timed, training_seconds
 from hwsr.train.checkpoint import Card, load_network, load_tensors, model_file, save_model
 from hwsr.train.loop import train
 from hwsr.train.progress import describe
-from hwsr.train.recipe import FloatPrecision, Mode, Recipe, Settings, Stage
+from hwsr.train.recipe import FloatPrecision, Recipe, Settings
 from hwsr.train.start import starts_warmed_up
 from hwsr.zoo.accounting import count
 
@@ -42,24 +42,20 @@ EVERY = 1000
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a form trains, from what peak rate, and whether it learns from the float network's output as well.
-
-    frozen: ternary weights stay as the float network gave them; factors, biases and ranges are all that learns.
-    """
+    """How long a form trains, from what peak rate, and whether it learns from the float network's output as well."""
 
     steps: int
     rate: float
     taught: bool
-    frozen: bool = False
 
 
 BUDGETS = {
     Form.INT8: Budget(4_000, 1e-3, taught=False),
     Form.AFFINE: Budget(4_000, 1e-3, taught=False),
     Form.LOW_BITS: Budget(4_000, 1e-3, taught=True),
-    # Two terms of a weight are far enough from it for training to find better ones; of four it finds only worse.
+    # Ternary ones start close to the float network, with four terms so close that a higher rate only takes them away.
     Form.TERNARY_2: Budget(4_000, 3e-4, taught=True),
-    Form.TERNARY_4: Budget(2_000, 1e-3, taught=True, frozen=True),
+    Form.TERNARY_4: Budget(2_000, 8e-5, taught=True),
 }
 
 
@@ -147,10 +143,7 @@ def recipe_of(form: Form, spec: Spec, model: Path, asked: Settings) -> Recipe:
         asked.patch,
         asked.seed,
     )
-    recipe = settings.make(spec.precision, starts_warmed_up(model, spec))
-    if not budget.frozen:
-        return recipe
-    return replace(recipe, stages=(Stage(Mode.FROZEN, recipe.steps, settings.rate or budget.rate),))
+    return settings.make(spec.precision, starts_warmed_up(model, spec))
 
 
 def _train(order: Order, form: Form, spec: Spec, name: str, console: Console) -> Path:

@@ -11,7 +11,6 @@ from hwsr.errors import HwsrError
 from hwsr.form import Form
 from hwsr.release import RELEASE, check_release, read_release
 from hwsr.train.checkpoint import load_tensors
-from hwsr.train.recipe import Mode
 from tests.test_cli import hwsr, refused
 
 FLOAT = "bl x2 n4 g0 b1 noca anchor direct"
@@ -111,10 +110,3 @@ def test_what_is_not_as_released_is_named(released: Path, tmp_path: Path, damage
 
 def test_the_qonnx_file_is_of_the_weights(released: Path) -> None:
     assert model_graph(released / "models" / "tiny_r4").scale == 2
-
-
-def test_of_four_terms_a_weight_only_the_factors_are_trained(released: Path) -> None:
-    folders = {form: released / "models" / f"tiny_{form}" for form in ("r2", "r4")}
-    cards = {form: load_tensors(folder / "model.safetensors")[1] for form, folder in folders.items()}
-    modes = {form: [stage.mode for stage in card.recipe.stages] for form, card in cards.items()}
-    assert modes == {"r2": [Mode.QUANTIZED, Mode.FROZEN], "r4": [Mode.FROZEN]}
