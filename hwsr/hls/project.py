@@ -1,13 +1,9 @@
 """An HLS project on disk: hls4ml's firmware completed by a testbench that checks itself, data, manifest and README."""
 
-import contextlib
 import hashlib
 import json
-import os
 import re
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,6 +22,7 @@ from hwsr.hls.lint import Finding, lint
 from hwsr.hls.lower import lower
 from hwsr.hls.model import write_firmware
 from hwsr.hls.render import render
+from hwsr.hls.replacing import MANIFEST, replacing
 from hwsr.hls.source import precision
 from hwsr.hls.tlast import Tlast
 from hwsr.ir.adder_graph import AdderGraph
@@ -46,11 +43,9 @@ if {{$project_name eq "{axi_top}"}} {{
     array set opt {{cosim 0 validation 0}}
 }}
 """
-MANIFEST, FIRMWARE = "hwsr.json", "firmware"
+FIRMWARE = "firmware"
 # What hls4ml writes to run the firmware from Python: not needed, and its configuration names the folder written to.
 _PYTHON_HOOKS = ("hls4ml_config.yml", "build_lib.sh", "{top}_bridge.cpp")
-# What a project can hold at its top that another one in its place does not replace.
-_NOT_IN_EVERY_PROJECT = ("build_opt.tcl", "hwsr_*_test.cpp")
 INPUTS, EXPECTED = "tb_data/inputs.dat", "tb_data/expected.dat"
 
 # The manifest's names become file names and C++.
@@ -187,7 +182,7 @@ def write_project(
     frames = np.concatenate([tiles.astype(np.int64), hard_frames(graph.input, graph.frame)])
     manifest = _manifest(graph, stages, _top_name(out), backend, part, clock_ns, len(frames), tlast)
     outside = frame_deep(stages) if off_chip else ()
-    with _replacing(out) as folder:
+    with replacing(out) as folder:
         write_firmware(stages, folder, manifest.top, backend, part, clock_ns)
         plain = read_top(folder / FIRMWARE / f"{manifest.top}.cpp")
         manifest = manifest.model_copy(update={"outside": _in_cpp(outside, stages, plain)})
@@ -356,59 +351,3 @@ def _check_tiles(graph: IntGraph, tiles: NDArray[np.integer]) -> None:
         raise HwsrError(f"the testbench needs tiles of shape (N, {', '.join(map(str, shape))}), not {tiles.shape}")
     if tiles.size and (tiles.min() < graph.input.type.lo or tiles.max() > graph.input.type.hi):
         raise HwsrError(f"the tiles' values lie outside the network's input type {graph.input.type}")
-
-
-@contextlib.contextmanager
-def _replacing(out: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `out` that takes its place when the block ends without an error."""
-    if out.exists() and not (out / MANIFEST).is_file() and not (out.is_dir() and not any(out.iterdir())):
-        raise HwsrError(f"{out} exists and is not an HLS project of hwsr; choose another folder or remove it")
-    out = out.resolve()
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    except OSError as error:
-        raise HwsrError(f"cannot write {out}: {error.strerror}; choose another output folder") from error
-    new, old = temporary / "new", temporary / "old"
-    try:
-        yield new
-        _move_all(_swaps(out, new, old))
-    except OSError as error:
-        kept = f"the earlier project is in {old}" if old.exists() else "nothing was replaced"
-        raise HwsrError(f"cannot write {out}: {error.strerror}; {kept}") from error
-    else:
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        # An earlier project that could not be put back is left where it is.
-        if not old.exists():
-            shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _swaps(out: Path, new: Path, old: Path) -> list[tuple[Path, Path]]:
-    """The moves that put `new` in the place of `out`, with all that is in `out` and that no project is made of."""
-    if not out.exists():
-        return [(new, out)]
-    # Programs too: each is named by the hash of what it was compiled from, so it serves again where nothing changed.
-    kept = [
-        entry.name
-        for entry in sorted(out.iterdir())
-        if not (new / entry.name).exists() and not any(map(entry.match, _NOT_IN_EVERY_PROJECT))
-    ]
-    return [(out, old), (new, out), *((old / name, out / name) for name in kept)]
-
-
-def _move_all(moves: Sequence[tuple[Path, Path]]) -> None:
-    """Rename each first path to the second, all or none: what was moved is put back when a move fails."""
-    begun: list[tuple[Path, Path]] = []
-    try:
-        for source, target in moves:
-            begun.append((source, target))
-            source.rename(target)
-    except BaseException:
-        last = begun.pop()
-        # An interrupt can come after the last rename as well as before it.
-        if not os.path.lexists(last[0]):
-            begun.append(last)
-        for source, target in reversed(begun):
-            target.rename(source)
-        raise

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hwsr.errors import HwsrError
-from hwsr.hls import csim, project
+from hwsr.hls import csim, project, replacing
 from hwsr.hls.data import adversarial, read_frames, write_frames
 from hwsr.hls.project import graph_hash, load_project, write_project
 from hwsr.reference.run import run
@@ -123,7 +123,7 @@ def test_an_interrupted_replacement_is_undone(tmp_path, monkeypatch, error, nth,
     out.mkdir()
     (out / "hwsr.json").write_text("old")
     (out / "net_prj").write_text("results")
-    rename, calls = project.Path.rename, []
+    rename, calls = replacing.Path.rename, []
 
     def failing(path, target):
         calls.append(path)
@@ -133,8 +133,8 @@ def test_an_interrupted_replacement_is_undone(tmp_path, monkeypatch, error, nth,
             rename(path, target)
         raise error
 
-    monkeypatch.setattr(project.Path, "rename", failing)
-    with pytest.raises((HwsrError, KeyboardInterrupt)), project._replacing(out) as folder:
+    monkeypatch.setattr(replacing.Path, "rename", failing)
+    with pytest.raises((HwsrError, KeyboardInterrupt)), replacing.replacing(out) as folder:
         folder.mkdir()
         (folder / "hwsr.json").write_text("new")
     assert {path.name: path.read_text() for path in out.iterdir()} == {"hwsr.json": "old", "net_prj": "results"}
@@ -145,7 +145,7 @@ def test_what_cannot_be_put_back_is_not_deleted(tmp_path, monkeypatch):
     out = tmp_path / "net"
     out.mkdir()
     (out / "hwsr.json").write_text("old")
-    rename, calls = project.Path.rename, []
+    rename, calls = replacing.Path.rename, []
 
     def failing(path, target):
         calls.append(path)
@@ -153,13 +153,13 @@ def test_what_cannot_be_put_back_is_not_deleted(tmp_path, monkeypatch):
             raise OSError(5, "Input/output error")
         return rename(path, target)
 
-    monkeypatch.setattr(project.Path, "rename", failing)
+    monkeypatch.setattr(replacing.Path, "rename", failing)
     with (
         pytest.raises(HwsrError, match=r"the earlier project is in .*old") as raised,
-        project._replacing(out) as folder,
+        replacing.replacing(out) as folder,
     ):
         folder.mkdir()
-    assert (project.Path(str(raised.value).rsplit(" is in ", 1)[1]) / "hwsr.json").read_text() == "old"
+    assert (replacing.Path(str(raised.value).rsplit(" is in ", 1)[1]) / "hwsr.json").read_text() == "old"
 
 
 @pytest.mark.parametrize("old, new", [('"top":"hwsr_', '"top":"../hwsr_'), ('"name":"n_', '"name":"a b/n_')])
