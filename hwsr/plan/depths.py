@@ -4,7 +4,8 @@ The depths are the smallest that keep the rate of the slowest stage at the estim
 pipeline stands still neither with no words in flight, nor with as many as the HLS backend allows for, in every stage or
 in convolutions alone: the first two are how the generated C++ is run (`hwsr.hls.dataflow`).
 
-What streams hold follows from rows, not from how many there are: of a tall frame only the first rows are simulated.
+What streams hold follows from rows, not from how many there are: of a tall frame only the first rows are simulated. It
+grows linearly with their length: what two narrow frames need is drawn out to a wide one, and tried there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,8 @@ from hwsr.simulate.run import simulate
 MOST_PIXELS = 1 << 17
 # Depths are sought on as many rows beyond those that convolutions hold.
 MORE_ROWS = 8
+# Pixels of a row on which they are sought first, and between two such rows; at half the width nothing is won by it.
+NARROW, APART = 32, 24
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,13 @@ class Hardware:
 
     def stages(self, graph: IntGraph, found: Mapping[str, int] | None = None) -> tuple[Stage, ...]:
         return built(graph, self.reuse, self.adders, found)
+
+    def pace(self, graph: IntGraph) -> tuple[tuple[str, int, int, int], ...]:
+        """What depths follow from, of every stage: its clocks, those of them in loops, and the words held in flight."""
+        stages = self.stages(graph)
+        held = {stage.name: _in_flight(stage) for stage in stages}
+        layers = estimate_layers(graph, stages, self.timing)
+        return tuple((layer.stage, layer.cycles, layer.turns, held[layer.stage]) for layer in layers)
 
     def slowest(self, graph: IntGraph) -> int:
         """Clocks that the slowest stage takes for a frame by itself."""
@@ -89,15 +99,37 @@ def found_depths(graph: IntGraph, hardware: Hardware, interval: float | None = N
     rows = tallest if graph.fixed_frame else min(2 * graph.radius + MORE_ROWS, tallest)
     while True:
         part = on_frame(graph, (rows, graph.frame[1]))
-        stages = hardware.stages(part)
-        bits = {stream: stage.shape[2] * stage.result.bits for stage in stages for stream in stage.streams}
-        allowed = pace * hardware.slowest(part)
-        pipeline = clocked(part, stages, hardware.timing)
-        found = smallest_depths(pipeline, bits, allowed, depths(stages), unclocked(stages))
+        found = _smallest(part, hardware, pace, None if graph.fixed_frame else _drawn_out(part, hardware, pace))
         tall = on_frame(graph, (tallest, graph.frame[1]))
         if rows == tallest or _interval(tall, hardware, found) <= pace * hardware.slowest(tall):
             return found
         rows = min(2 * rows, tallest)
+
+
+def _smallest(
+    graph: IntGraph, hardware: Hardware, pace: float, near: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """The smallest depths at `pace` times the clocks of the slowest stage, all rows simulated."""
+    stages = hardware.stages(graph)
+    bits = {stream: stage.shape[2] * stage.result.bits for stage in stages for stream in stage.streams}
+    pipeline = clocked(graph, stages, hardware.timing)
+    allowed = pace * hardware.slowest(graph)
+    return smallest_depths(pipeline, bits, allowed, depths(stages), unclocked(stages), near)
+
+
+def _drawn_out(graph: IntGraph, hardware: Hardware, pace: float) -> dict[str, int] | None:
+    """What a frame's depths should be by those of two narrower ones, None where it is narrow itself.
+
+    All widths are the same modulo the most clocks a pixel, by which depths are rounded.
+    """
+    height, width = graph.frame
+    turns = max(stage.settings.get("n_steps", 1) for stage in hardware.stages(graph))
+    short = NARROW + (width - NARROW) % turns
+    long = short + -(-APART // turns) * turns
+    if 2 * long > width:
+        return None
+    least, more = (_smallest(on_frame(graph, (height, w)), hardware, pace) for w in (short, long))
+    return {s: more[s] + (more[s] - least[s]) * (width - long) // (long - short) for s in more}
 
 
 def interval_at(graph: IntGraph, hardware: Hardware, found: Mapping[str, int] | None = None) -> float:

@@ -169,15 +169,23 @@ def _finished(planned: Planned, progress: Progress) -> Planned:
     planned = _summed(planned, progress)
     if planned.too_slow or planned.estimate.overflow:
         return planned
+    known: dict[tuple[tuple[str, int, int, int], ...], dict[str, int]] = {}
+
+    def depths_of(planned: Planned) -> dict[str, int]:
+        pace = planned.hardware.pace(planned.graph)
+        if pace not in known:
+            known[pace] = found_depths(planned.graph, planned.hardware)
+        return known[pace]
+
     for _ in range(ROUNDS):
-        depths = found_depths(planned.graph, planned.hardware)
+        depths = depths_of(planned)
         again = plan_at(planned.graph, planned.target, planned.sharing, depths)
         kept = replace(planned, choices=again.choices, selection=planned.selection.among(again.choices), depths=depths)
         if _rank(kept) <= _rank(again):
             break
         planned = _summed(again, progress)
     else:
-        kept = _with_depths(planned, found_depths(planned.graph, planned.hardware))
+        kept = _with_depths(planned, depths_of(planned))
     paced = replace(kept, interval=interval_at(kept.graph, kept.hardware, kept.depths))
     return paced if paced.met else shallower(paced)
 

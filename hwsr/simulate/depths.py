@@ -35,18 +35,22 @@ def smallest_depths(
     interval: float | None = None,
     start: Mapping[str, int] | None = None,
     orders: Sequence[Sequence[Process]] = (),
+    near: Mapping[str, int] | None = None,
 ) -> dict[str, int]:
     """Words for every stream, none of which can be one less, down to 2, without a frame taking longer.
 
     costs: bits of a word of each stream; streams with many of them in a frame are made shallow first. interval: clocks
     from one frame to the next that are allowed; by default those that the slowest process takes by itself. start:
     depths to begin with where they are good; otherwise the search begins with FIFOs of no limit. orders: the same
-    pipeline in other orders (`in_program_order`), none of which may stand still either; it does not at `start`.
+    pipeline in other orders (`in_program_order`), none of which may stand still either; it does not at `start`. near:
+    depths of a like pipeline; where they are good in this one too, those that are sought are below them.
     Nothing is random: the same processes get the same depths. Others may do as well with fewer bits in all.
     Raises HwsrError where no depths reach the interval.
     """
     allowed = bottleneck(processes).ticks if interval is None else interval
     frames = frames_to_settle(processes)
+    if near is not None and (found := _below(near, _Timed(processes, allowed, frames), orders)):
+        return found
     bits = {stream: len(ticks) * costs[stream] for p in processes for stream, ticks in p.writes.items()}
     while True:
         timed = _Timed(processes, allowed, frames)
@@ -65,11 +69,27 @@ def smallest_depths(
     if not ends(orders, depths):
         raise HwsrError("the pipeline stands still at the depths that the search begins with")
     _lower(lambda tried: tried if ends(orders, tried) else None, least_timed, depths, streams)
-    both = _Timed(processes, allowed, frames)
+    both = _both(_Timed(processes, allowed, frames), orders)
     for stream in streams:
         if depths[stream] > LEAST:
-            _lower(lambda tried: tried if both.good(tried) and ends(orders, tried) else None, least, depths, [stream])
+            _lower(both, least, depths, [stream])
     return depths
+
+
+def _below(near: Mapping[str, int], timed: "_Timed", orders: Sequence[Sequence[Process]]) -> dict[str, int] | None:
+    """The smallest depths below those of a like pipeline, None where these are not good in this one."""
+    good = _both(timed, orders)
+    depths = dict(near)
+    if good(depths) is None:
+        return None
+    for stream in depths:
+        _creep(good, depths, stream, LEAST - 1)
+    return depths if timed.keeps(simulate(timed.processes, depths, 2 * timed.frames)) else None
+
+
+def _both(timed: "_Timed", orders: Sequence[Sequence[Process]]) -> "Good":
+    """Good are depths that keep the rate, and stand still in none of these orders."""
+    return lambda tried: tried if timed.good(tried) and ends(orders, tried) else None
 
 
 def ends(orders: Sequence[Sequence[Process]], depths: Mapping[str, int]) -> bool:
@@ -118,9 +138,12 @@ def _lower(good: Good, least: Mapping[str, int], depths: dict[str, int], streams
         _lower(good, least, depths, streams[:half])
         _lower(good, least, depths, streams[half:])
         return
-    (stream,) = streams
-    # What is left of a FIFO is often almost needed, so steps are small at first.
-    bad, step = least[stream], 1
+    _creep(good, depths, streams[0], least[streams[0]])
+
+
+def _creep(good: Good, depths: dict[str, int], stream: str, bad: int) -> None:
+    """Make one stream as shallow as can be, but not `bad`: by small steps at first, as it is often almost there."""
+    step = 1
     while depths[stream] - step > bad and _try(good, depths, {stream: depths[stream] - step}):
         step *= 2
     bad = max(depths[stream] - step, bad)

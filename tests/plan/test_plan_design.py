@@ -131,6 +131,20 @@ def test_a_tall_frame_is_simulated_by_its_first_rows(monkeypatch: pytest.MonkeyP
     assert interval_at(graph, hardware) == slower
 
 
+def test_depths_of_wide_frames_are_drawn_out_from_narrow_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = on_frame(deep_net(), (20, 500))
+    hardware = Hardware(8, {}, timing_on(KV260, 200.0, "vitis"))
+    sought = []
+    search = depths_module.smallest_depths
+    monkeypatch.setattr(depths_module, "smallest_depths", lambda *a: (sought.append(a[5]), search(*a))[1])
+    drawn = found_depths(graph, hardware)
+    narrow, wider, whole = sought
+    assert narrow is wider is None and whole is not None
+    assert interval_at(graph, hardware, drawn) == hardware.slowest(graph)
+    monkeypatch.setattr(depths_module, "NARROW", 500)
+    assert found_depths(graph, hardware) == drawn
+
+
 def test_a_rate_that_a_stage_alone_misses_has_no_depths() -> None:
     graph = on_frame(deep_net(), (8, 8))
     hardware = Hardware(8, {}, timing_on(KV260, 200.0, "vitis"))

@@ -82,3 +82,19 @@ def test_a_rate_that_no_depths_reach_is_refused():
     pipeline, _, bits = pipeline_of("tiny")
     with pytest.raises(HwsrError, match=r"no FIFO depths let a frame take 10 clocks"):
         smallest_depths(pipeline, bits, 10)
+
+
+@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("off", [-1, 0, 3])
+def test_near_good_depths_the_smallest_are_found_and_bad_ones_are_passed_over(name, off):
+    pipeline, declared, bits = pipeline_of(name)
+    found = smallest_depths(pipeline, bits, None, declared)
+    near = {stream: max(depth + off, 1) for stream, depth in found.items()}
+    again = smallest_depths(pipeline, bits, None, declared, (), near)
+    slowest, frames = bottleneck(pipeline).ticks, 2 * frames_to_settle(pipeline)
+    assert simulate(pipeline, again, frames).interval == slowest and min(again.values()) >= LEAST
+    for stream, depth in again.items():
+        if depth > LEAST:
+            less = simulate(pipeline, again | {stream: depth - 1}, frames)
+            assert less.waits or less.interval > slowest, f"{stream}: {depth - 1} would do"
+    assert off > 0 or again == found
