@@ -11,14 +11,16 @@ import os
 import resource
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+from qonnx.core import onnx_exec
 from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.core.onnx_exec import execute_onnx
 
 from hwsr.hls.csim import run as simulate
 from hwsr.hls.project import load_project
@@ -40,9 +42,10 @@ Engine = Callable[[NDArray[np.uint8]], object]
 def engines(folder: Path, threads: int) -> dict[str, tuple[Engine, tuple[int, int]]]:
     """Each engine by name, and the frame (H, W) that it is timed on."""
     graph, model = read_qonnx(folder / QONNX), ModelWrapper(str(folder / QONNX))
+    hold_qonnx_to(threads)
     found: dict[str, tuple[Engine, tuple[int, int]]] = {
         "hwsr reference": (prepare(graph), FRAME),
-        "qonnx executor": (lambda image: execute_onnx(model, {"image": as_float(image)}), FRAME),
+        "qonnx executor": (lambda image: onnx_exec.execute_onnx(model, {"image": as_float(image)}), FRAME),
     }
     for name, file in (("onnxruntime float32", FLOAT), ("onnxruntime int8", INT8)):
         if (folder / file).is_file():
@@ -59,6 +62,19 @@ def engines(folder: Path, threads: int) -> dict[str, tuple[Engine, tuple[int, in
     return found
 
 
+def hold_qonnx_to(threads: int) -> None:
+    """qonnx's executor asks for no number of threads and gets them all, on any CPU: give it what the others have."""
+    onnx_exec.rt = SimpleNamespace(
+        InferenceSession=partial(onnxruntime.InferenceSession, sess_options=_options(threads))
+    )
+
+
+def _options(threads: int) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    return options
+
+
 def as_float(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(C, H, W) pixels as the (1, C, H, W) values of the network's input."""
     return image[None].astype(np.float32) / 256
@@ -66,9 +82,7 @@ def as_float(image: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def session(path: Path, threads: int) -> Engine:
     """An onnxruntime session on so many threads."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    running = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    running = onnxruntime.InferenceSession(str(path), _options(threads), providers=["CPUExecutionProvider"])
     return lambda image: running.run(None, {"image": as_float(image)})
 
 
