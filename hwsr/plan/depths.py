@@ -43,13 +43,6 @@ class Hardware:
     def stages(self, graph: IntGraph, found: Mapping[str, int] | None = None) -> tuple[Stage, ...]:
         return built(graph, self.reuse, self.adders, found)
 
-    def pace(self, graph: IntGraph) -> tuple[tuple[str, int, int, int], ...]:
-        """What depths follow from, of every stage: its clocks, those of them in loops, and the words held in flight."""
-        stages = self.stages(graph)
-        held = {stage.name: _in_flight(stage) for stage in stages}
-        layers = estimate_layers(graph, stages, self.timing)
-        return tuple((layer.stage, layer.cycles, layer.turns, held[layer.stage]) for layer in layers)
-
     def slowest(self, graph: IntGraph) -> int:
         """Clocks that the slowest stage takes for a frame by itself."""
         return max(layer.cycles for layer in estimate_layers(graph, self.stages(graph), self.timing))

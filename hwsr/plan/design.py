@@ -18,7 +18,7 @@ from hwsr.ir.tiling import on_frame
 from hwsr.plan.adders import Summed, expected, solved_graphs
 from hwsr.plan.depths import Hardware, found_depths, interval_at
 from hwsr.plan.options import Choices, choices
-from hwsr.plan.search import Selection, cheapest, fastest, shares
+from hwsr.plan.search import Selection, cheapest, fastest
 
 # Strips that a frame is cut into at most, where its rows are too long for the device's memories.
 MOST_STRIPS = 8
@@ -121,32 +121,63 @@ class Planned:
 
 
 def plan(graph: IntGraph, target: Target, seconds: float | None = None, progress: Progress = iter) -> Planned:
-    """Plan hardware. Whole frames stream; only where their rows need more block RAM than there is, strips of them.
+    """Plan hardware. Whole frames stream; strips of them where rows need more block RAM than there is, or where no rate
+    is asked and more images fit so.
 
     A network with a spatial sum works on tiles of its own frame. Where nothing meets the target the result is what
     comes closest: the least hardware of the rate, or, where no hardware is fast enough, the fastest that fits.
     seconds, progress: of the search for the adder graphs that are chosen, see `hwsr.adders.stages.solve`.
     Raises HwsrError for a network that has no hardware.
     """
-    sharing = Sharing(seconds, expected(graph))
-    return _closest(graph, target, lambda own: _finished(plan_at(own, target, sharing), progress))
+    return _best(graph, target, Sharing(seconds, expected(graph)), lambda outlined: _finished(outlined, progress))
 
 
 def outline(graph: IntGraph, target: Target, like: Planned) -> Planned:
-    """A plan without simulation or search for adder graphs: with the FIFOs and graphs of another plan."""
-    return _closest(graph, target, lambda own: plan_at(own, target, like.sharing, like.depths))
+    """A plan with the lowering's FIFOs, simulated, and the adder graphs of another plan: good, and found soon.
+
+    Other FIFOs are sought only where those miss the rate that is asked.
+    """
+    return _best(graph, target, like.sharing, _outlined)
 
 
-def _closest(graph: IntGraph, target: Target, planned_on: Callable[[IntGraph], Planned]) -> Planned:
+def _best(graph: IntGraph, target: Target, sharing: Sharing, finished: Callable[[Planned], Planned]) -> Planned:
+    if target.fps is None and (found := _fastest(graph, target, sharing, finished)):
+        return found
     frames = _frames(graph, target.image(graph.scale))
-    closest = planned_on(next(frames))
+    closest = finished(plan_at(next(frames), target, sharing))
     for on_its_frame in frames:
         if "bram18" not in closest.estimate.overflow:
             break
-        found = planned_on(on_its_frame)
-        if found.met or (closest.too_slow and not found.estimate.overflow):
-            return found
+        cut = finished(plan_at(on_its_frame, target, sharing))
+        if cut.met or (closest.too_slow and not cut.estimate.overflow):
+            return cut
     return closest
+
+
+def _fastest(
+    graph: IntGraph, target: Target, sharing: Sharing, finished: Callable[[Planned], Planned]
+) -> Planned | None:
+    """Of the whole frame and strips of it what makes most images a second; None where nothing fits."""
+    fastest: Planned | None = None
+    for planned in _fitting(graph, target, sharing):
+        if fastest and fastest.estimate.fps >= planned.estimate.fps:
+            break
+        found = finished(planned)
+        if found.met and (fastest is None or found.estimate.fps > fastest.estimate.fps):
+            fastest = found
+    return fastest
+
+
+def _fitting(graph: IntGraph, target: Target, sharing: Sharing) -> list[Planned]:
+    """What fits, that of most images a second first: on the whole frame, and on strips as long as they make more."""
+    fitting: list[Planned] = []
+    for on_its_frame in _frames(graph, target.image(graph.scale)):
+        planned = plan_at(on_its_frame, target, sharing)
+        if fitting and planned.estimate.fps <= fitting[-1].estimate.fps:
+            break
+        if planned.met:
+            fitting.append(planned)
+    return fitting[::-1]
 
 
 def plan_at(
@@ -165,36 +196,36 @@ def plan_at(
 
 
 def _finished(planned: Planned, progress: Progress) -> Planned:
-    """With adder graphs as they are found, and FIFOs as deep as the foldings need."""
-    planned = _summed(planned, progress)
+    """With adder graphs as they are found, and FIFOs as deep as the rate needs: the asked one, else the full one.
+
+    Foldings are chosen anew for FIFOs that the device has no room for; if that does not help, the lowering's have to.
+    """
+    first = planned = _summed(planned, progress)
     if planned.too_slow or planned.estimate.overflow:
         return planned
-    known: dict[tuple[tuple[str, int, int, int], ...], dict[str, int]] = {}
-
-    def depths_of(planned: Planned) -> dict[str, int]:
-        pace = planned.hardware.pace(planned.graph)
-        if pace not in known:
-            known[pace] = found_depths(planned.graph, planned.hardware)
-        return known[pace]
-
     for _ in range(ROUNDS):
-        depths = depths_of(planned)
-        again = plan_at(planned.graph, planned.target, planned.sharing, depths)
-        kept = replace(planned, choices=again.choices, selection=planned.selection.among(again.choices), depths=depths)
-        if _rank(kept) <= _rank(again):
+        depths = found_depths(planned.graph, planned.hardware, planned.budget)
+        kept = _paced(_with_depths(planned, depths))
+        if kept.met:
+            return kept
+        again = _summed(plan_at(planned.graph, planned.target, planned.sharing, depths), progress)
+        if again.foldings == planned.foldings and again.adders.keys() == planned.adders.keys():
             break
-        planned = _summed(again, progress)
-    else:
-        kept = _with_depths(planned, depths_of(planned))
-    paced = replace(kept, interval=interval_at(kept.graph, kept.hardware, kept.depths))
-    return paced if paced.met else shallower(paced)
+        planned = again
+    lowered = _paced(first)
+    return lowered if lowered.met else kept
 
 
-def _rank(planned: Planned) -> tuple[bool, int, Fraction, Fraction]:
-    """Less is better: what fits, then, where no rate is asked, what is faster, then what takes less."""
-    taken = shares(planned.selection.total, planned.target.device)
-    clocks = planned.selection.clocks(planned.choices) if planned.target.fps is None else 0
-    return max(taken) > 1, clocks, max(taken), sum(taken, Fraction())
+def _outlined(planned: Planned) -> Planned:
+    if planned.too_slow or planned.estimate.overflow:
+        return planned
+    lowered = _paced(planned)
+    return lowered if lowered.met else _finished(planned, iter)
+
+
+def _paced(planned: Planned) -> Planned:
+    """With the simulated clocks from one frame to the next."""
+    return replace(planned, interval=interval_at(planned.graph, planned.hardware, planned.depths))
 
 
 def _summed(planned: Planned, progress: Progress) -> Planned:
@@ -211,19 +242,6 @@ def _with_depths(planned: Planned, depths: Mapping[str, int] | None) -> Planned:
     """The same choice, with these FIFOs."""
     possible = choices(planned.graph, planned.hardware.timing, depths, planned.sharing.summed)
     return replace(planned, choices=possible, selection=planned.selection.among(possible), depths=depths)
-
-
-def shallower(planned: Planned) -> Planned:
-    """A plan whose FIFOs the device has no room for, with those of the asked rate, or else the lowering's."""
-    hardware = planned.hardware
-    tried: list[Mapping[str, int] | None] = [None]
-    if planned.budget is not None:
-        tried.insert(0, found_depths(planned.graph, hardware, planned.budget))
-    for depths in tried:
-        slower = replace(_with_depths(planned, depths), interval=interval_at(planned.graph, hardware, depths))
-        if slower.met:
-            return slower
-    return planned
 
 
 def _frames(graph: IntGraph, image: tuple[int, int]) -> Iterator[IntGraph]:

@@ -15,7 +15,7 @@ from hwsr.ir.check import make_graph
 from hwsr.ir.graph import Conv, IntGraph
 from hwsr.ir.stages import Multiplier, is_ternary
 from hwsr.plan.adders import expected
-from hwsr.plan.design import Planned, Target, outline, plan
+from hwsr.plan.design import Planned, Target, outline
 from hwsr.plan.options import KINDS
 from hwsr.plan.search import cheapest, shares
 
@@ -130,7 +130,7 @@ def _next_rate(planned: Planned) -> Iterator[Fact]:
     selection = cheapest(planned.choices, device, max(faster, default=0))
     if selection is None:
         return
-    fps = found.fps * pace / selection.clocks(planned.choices)
+    fps = found.fps * found.interval / selection.clocks(planned.choices)
     share = dict(zip(KINDS, map(float, shares(selection.total, device)), strict=True))
     taken = ", ".join(f"{kind} {value:.1%}" for kind, value in share.items())
     clocks = selection.clocks(planned.choices)
@@ -233,7 +233,7 @@ def _relieved(graph: IntGraph, planned: Planned) -> Iterator[Fact]:
 def _what_would_fit(graph: IntGraph, planned: Planned) -> Iterator[Fact]:
     """The fastest that fits this device, and the smallest device that the target fits."""
     if planned.target.fps is not None:
-        most = plan(graph, replace(planned.target, fps=None), planned.sharing.seconds)
+        most = outline(graph, replace(planned.target, fps=None), planned)
         if most.met:
             fps = most.estimate.fps
             yield Fact("fits", f"what fits this device makes {fps:,.1f} images a second", {"fps": fps})

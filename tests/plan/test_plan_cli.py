@@ -96,7 +96,7 @@ def test_the_simulation_of_a_plan_has_its_depths_and_interval(
     assert hwsr(monkeypatch, "simulate", model, "--plan", planned, "--json", tmp_path / "s.json") == 0
     figures, plan = json.loads((tmp_path / "s.json").read_text()), json.loads(planned.read_text())
     assert {fifo["stream"]: fifo["declared"] for fifo in figures["fifos"]} == plan["depths"]
-    assert figures["interval_clocks"] == plan["estimates"]["interval"] == figures["bottleneck_clocks"]
+    assert figures["interval_clocks"] == plan["estimates"]["interval"] >= figures["bottleneck_clocks"]
 
 
 def test_figures_and_facts_are_written(model: Path, planned: Path) -> None:
