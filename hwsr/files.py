@@ -64,6 +64,14 @@ def _finite(value: Any) -> Any:
     return value
 
 
+def writable_file(path: Path) -> Path:
+    """Check, before what takes long, that a file can be made at `path`. Raises HwsrError."""
+    if path.is_dir():
+        raise HwsrError(f"cannot write {path}: it is a folder; name a file in it")
+    writable_folder(path.parent)
+    return path
+
+
 def writable_folder(path: Path) -> Path:
     """Check that files can be made in `path`, creating it where needed; what was created is gone again afterwards.
 

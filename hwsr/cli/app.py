@@ -10,7 +10,7 @@ from rich.console import Console
 
 from hwsr.engine import Engine
 from hwsr.errors import HwsrError
-from hwsr.files import write_json
+from hwsr.files import writable_file, write_json
 
 app = typer.Typer(
     add_completion=False,
@@ -32,13 +32,21 @@ class _Console(Console):
 
 console = _Console()
 
+
+def checked_early(path: Path | None) -> Path | None:
+    """A file that is written at the end of what may take hours."""
+    return writable_file(path) if path else None
+
+
 # Exit code of a command whose comparison failed or that found what should not be there.
 MISMATCH = 1
 
 ModelFolder = Annotated[Path, typer.Argument(help="folder of a trained model, or a QONNX file")]
 ModelOption = Annotated[Path, typer.Option("-m", "--model", help="folder of a trained model, or a QONNX file")]
 DataOption = Annotated[Path | None, typer.Option(help="folder of images, of EDSR-layout data sets, or DIV2K")]
-JsonOption = Annotated[Path | None, typer.Option("--json", help="also write the figures to this file")]
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", help="also write the figures to this file", callback=checked_early)
+]
 ProjectOption = Annotated[Path | None, typer.Option(help="HLS project (for --engine csim)")]
 EngineOption = Annotated[Engine, typer.Option(help="what computes")]
 

@@ -7,7 +7,17 @@ from typing import Annotated
 import typer
 from rich.progress import track
 
-from hwsr.cli.app import Backend, JsonOption, ModelFolder, app, check_clock, console, parse_size, write_figures
+from hwsr.cli.app import (
+    Backend,
+    JsonOption,
+    ModelFolder,
+    app,
+    check_clock,
+    checked_early,
+    console,
+    parse_size,
+    write_figures,
+)
 from hwsr.cli.hardware import SecondsOption
 from hwsr.errors import DoesNotFit
 
@@ -21,7 +31,9 @@ def plan(
     clock: Annotated[float | None, typer.Option(help="clock in MHz [the device's usual one]")] = None,
     backend: Annotated[Backend, typer.Option(help="whose HLS compiler")] = Backend.VITIS,
     adder_seconds: SecondsOption = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="where to write the plan file")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="where to write the plan file", callback=checked_early)
+    ] = None,
     json: JsonOption = None,
 ) -> None:
     """Choose every stage's folding, adder graphs and FIFOs: a rate with the least hardware. All figures are estimates.

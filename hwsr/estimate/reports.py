@@ -34,9 +34,9 @@ _NUMBERS = {
             *("n_chan", "n_filt", "n_in", "n_out", "filt_height", "filt_width", "stride_height", "stride_width"),
             *("pool_height", "pool_width", "reuse_factor", "n_zeros"),
         ),
-        2**40,
+        (1, 2**40),
     ),
-    "clock_target_ns": 1000,
+    "clock_target_ns": (0.01, 1000),
 }
 
 KINDS: dict[str, Kind] = {
@@ -136,10 +136,10 @@ def parse_module(name: object) -> Streams:
 
 
 def whole(row: Row, *names: str) -> int | None:
-    """The first of the columns that holds a number above zero."""
+    """The first of the columns that holds a number of at least 1."""
     for name in names:
         value = row.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 2**40:
+        if isinstance(value, int | float) and not isinstance(value, bool) and 1 <= value < 2**40:
             return int(value)
     return None
 
@@ -188,12 +188,12 @@ def describe(row: Row) -> Kernel:
 
 def _check_numbers(row: Row) -> None:
     """Raise Undescribed where a column of numbers holds anything else; hls4ml writes -1 filters where it means none."""
-    for name, limit in _NUMBERS.items():
+    for name, (least, limit) in _NUMBERS.items():
         value = row.get(name)
         if value is None or (name, value) in (("n_zeros", 0), ("n_filt", -1)):
             continue
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < limit:
-            raise Undescribed(f"{name} is {str(value)[:20]!r}, not a number above zero and below {limit}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < limit:
+            raise Undescribed(f"{name} is {str(value)[:20]!r}, not a number from {least} to below {limit}")
 
 
 def _weighted(kernel: Kernel, row: Row) -> Kernel:

@@ -170,6 +170,6 @@ def _rate(estimate: Estimate) -> Text:
             f"{estimate.memory_mb_s:,.0f} MB/s together"
         )
     short = ", ".join(f"{missing:,} {name}" for name, missing in estimate.overflow.items())
-    remedy = "raise --reuse-factor, or choose a larger --device"
+    remedy = "'hwsr plan' folds every layer for what fits; or choose a larger --device"
     lines.append(f"does not fit: short of {short}; {remedy}" if short else "fits, by these estimates")
     return Text("\n".join(lines))

@@ -43,7 +43,7 @@ def judge(graph: IntGraph, target: Target, limits: Mapping[str, int]) -> Verdict
     hardware = Hardware(**amounts, fps=round(found.fps, 3))
     if not planned.met:
         return Verdict(hardware, describe_shortfall(planned), _violation(planned))
-    beyond = {name: amounts[name] / limit for name, limit in limits.items() if amounts[name] > limit}
+    beyond = {name: amounts[name] / max(limit, 1) for name, limit in limits.items() if amounts[name] > limit}
     words = ", ".join(f"{amounts[name]:,} {name} of {limits[name]:,}" for name in beyond)
     short = f"beyond the limits asked for: {words} (estimate)" if beyond else ""
     return Verdict(hardware, short, sum(share - 1 for share in beyond.values()))

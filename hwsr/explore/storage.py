@@ -43,7 +43,7 @@ def open_study(storage: str, name: str, directions: Sequence[str]) -> Study:
         except (SQLAlchemyError, StorageInternalError) as error:
             reason = str(error).splitlines()[0]
             time.sleep(0.2 * attempt)
-        except (ValueError, KeyError, RuntimeError) as error:
+        except (ValueError, KeyError, RuntimeError, AssertionError) as error:
             raise HwsrError(f"{_shown(storage)} is no storage of hwsr ({error}); choose another --storage") from error
         except ImportError as error:
             raise HwsrError(f"{_shown(storage)} needs a package that is not installed ({error})") from error

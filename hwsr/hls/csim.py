@@ -262,6 +262,9 @@ def compare_layers(
 ) -> tuple[LayerReport, ...]:
     """Simulate one frame (C, H, W) and compare the output of every layer with the tensor that it makes."""
     expected = reference(tile)
+    for layer in _traced(project):
+        if layer.makes not in expected:
+            raise HwsrError(f"{project.folder}: the network makes no '{layer.makes}'; write the project again")
     made = project.manifest.output_port.shape
     _, traced = _simulate(project, build(project, flags), tile[None], made, trace=True)
     return tuple(_layer_report(layer, traced[layer.name], expected[layer.makes]) for layer in _traced(project))

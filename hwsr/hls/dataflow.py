@@ -147,6 +147,8 @@ def _source(project: Project, top: Top, axi: bool) -> str:
         }
 
     outside = project.manifest.outside if axi else ()
+    if not len(outside) == len(top.inputs) - 1 == len(top.outputs) - 1:
+        raise HwsrError(f"{project.folder}: its C++ has not the FIFOs outside that hwsr.json names; write it again")
     held = {into: fifo.depth for into, fifo in zip(top.inputs[1:], outside, strict=True)}
     memories = [
         {"name": f"{MEMORY}{place}", "words": fifo.words, "into": into, "out_of": out_of}

@@ -48,6 +48,8 @@ FIRMWARE = "firmware"
 _PYTHON_HOOKS = ("hls4ml_config.yml", "build_lib.sh", "{top}_bridge.cpp")
 INPUTS, EXPECTED = "tb_data/inputs.dat", "tb_data/expected.dat"
 
+# A part number becomes Tcl.
+PART = r"[A-Za-z0-9][A-Za-z0-9_.:/-]*"
 # The manifest's names become file names and C++.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 
@@ -102,7 +104,7 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True)
     top: Name
     backend: str
-    part: str
+    part: Annotated[str, Field(pattern=f"^{PART}$")]
     clock_ns: float
     graph: str
     frame: tuple[int, int]
@@ -176,6 +178,8 @@ def write_project(
     _check_tiles(graph, tiles)
     check_image_network(graph)
     part = part or DEFAULT_PARTS[backend]
+    if not re.fullmatch(PART, part):
+        raise HwsrError(f"'{part}' is no part number; write one such as {DEFAULT_PARTS[backend]}")
     reuse = graph.scale**2 if reuse_factor is None else reuse_factor
     stages = lower(graph, reuse, _ternary(graph, reuse) if adders is None else adders)
     stages = stages if depths is None else with_depths(stages, depths)

@@ -47,6 +47,8 @@ from hwsr.ir.seal import check_seal
 AFFINE = ("hwsr.arithmetic", "affine")
 MAX_ACTIVATION_BITS = 16
 MAX_TABLE_BITS = 12
+# Pixels of a frame's side.
+LONGEST = 99_999
 # What becomes a table.
 FUNCTIONS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "Sigmoid": lambda x: 1 / (1 + np.exp(-x)),
@@ -60,6 +62,8 @@ def read_qonnx(path: Path) -> IntGraph:
         data = Path(path).read_bytes()
     except OSError as error:
         raise HwsrError(f"cannot read {path}: {error.strerror}") from error
+    if not data:
+        raise HwsrError(f"{path} is empty; export it again")
     try:
         model = onnx.load_model_from_string(data)
     except DecodeError as error:
@@ -121,6 +125,10 @@ class Reader:
         shape = [dim.dim_value for dim in inputs[0].type.tensor_type.shape.dim]
         if len(shape) != 4 or shape[0] != 1 or min(shape) < 1:
             raise HwsrError(f"the input's shape {shape} is not a fixed (1, C, H, W); export with a fixed frame")
+        if max(shape[2:]) > LONGEST:
+            raise HwsrError(
+                f"the input's shape {shape} is beyond {LONGEST:,} pixels a side; export with a smaller frame"
+            )
         return inputs[0].name, shape[1], (shape[2], shape[3])
 
     def _read_node(self, node: onnx.NodeProto) -> None:

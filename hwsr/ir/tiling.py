@@ -37,7 +37,7 @@ class Tiling:
         if min(self.frame) <= 2 * self.halo:
             raise HwsrError(
                 f"a {self.frame[1]}x{self.frame[0]} tile has nothing left inside a halo of {self.halo} pixels; "
-                "export with a larger --frame"
+                "give a larger --frame, to 'hwsr export' where there is channel attention, else to 'hwsr hls'"
             )
 
 

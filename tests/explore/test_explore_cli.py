@@ -86,14 +86,18 @@ def test_nothing_fits(
     assert "no network was found" in said.err and "beyond the limits asked for" in said.err
     assert "every network of the space is tried" in said.out
     assert not (tmp_path / "work" / "trainings").exists()
+    assert hwsr(monkeypatch, "explore", *options, "--limit", "lut=0") == 3
+    assert "lut of 0" in capsys.readouterr().err
 
 
 def test_storages_that_cannot_be_used(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: list[object], capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "text.log").write_text("no journal\n")
+    (tmp_path / "other.log").write_text('{"op_code": 99, "worker_id": "x"}\n')
     for storage, said in (
         (tmp_path / "text.log", "is no storage"),
+        (tmp_path / "other.log", "is no storage"),
         ("nothing://user:secret@host/x", "storage|package"),
         (f"sqlite:///{tmp_path}/missing/x.db", "cannot be used"),
     ):

@@ -1,6 +1,7 @@
 """The generated C++ equals the reference on every bit, and a project that does not is caught."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -139,6 +140,15 @@ def test_a_damaged_project_is_one_line(tiny, tmp_path, damage, message):
     damage(tmp_path / "copy")
     with pytest.raises(HwsrError, match=message):
         csim.compare(load_project(tmp_path / "copy"), lambda tile: run_all(graph, tile))
+
+
+def test_a_manifest_of_another_network_s_layers_is_refused(tiny):
+    graph, project = tiny
+    first, *rest = project.manifest.layers
+    layers = (first, *(layer.model_copy(update={"makes": "nothing"}) for layer in rest))
+    wrong = replace(project, manifest=project.manifest.model_copy(update={"layers": layers}))
+    with pytest.raises(HwsrError, match=r"the network makes no 'nothing'; write the project again"):
+        csim.compare_layers(wrong, lambda tile: run_all(graph, tile), tiles_for(graph, 1)[0])
 
 
 def test_no_frames_cannot_be_compared(tiny):

@@ -1,5 +1,7 @@
 """FIFOs outside the AXI4-Stream top function: the same pixels, and room for what they have to hold."""
 
+from dataclasses import replace
+
 import pytest
 
 from hwsr.errors import HwsrError
@@ -52,6 +54,13 @@ def test_the_depths_that_are_asked_for_pass_and_less_stands_still(outside):
     passed = dataflow.run(project, tiles_for(graph, 2), 0, {"memory3_in": 10}, axi=True)
     assert len(passed.outputs) == 0 and {wait.stream for wait in passed.waits if wait.full} & {"memory3_in"}
     assert any("_memory3" in str(wait) for wait in passed.deadlock)
+
+
+def test_a_manifest_of_other_fifos_outside_is_refused(outside, tmp_path):
+    graph, project = outside
+    fewer = replace(project, manifest=project.manifest.model_copy(update={"outside": project.manifest.outside[1:]}))
+    with pytest.raises(HwsrError, match=r"has not the FIFOs outside that hwsr\.json names"):
+        dataflow.run(fewer, tiles_for(graph, 1), 0, axi=True)
 
 
 def test_networks_without_such_a_fifo_are_refused(tmp_path):

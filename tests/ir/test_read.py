@@ -90,6 +90,19 @@ def test_not_an_onnx_file(tmp_path: Path, content: bytes) -> None:
         read_qonnx(path)
 
 
+def test_an_empty_file_is_said_to_be_empty(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"")
+    with pytest.raises(HwsrError, match=r"model\.onnx is empty; export it again"):
+        read_qonnx(tmp_path / "model.onnx")
+
+
+def test_frames_beyond_any_image_are_refused(tmp_path: Path, model: onnx.ModelProto) -> None:
+    model.graph.input[0].type.tensor_type.shape.dim[2].dim_value = 1 << 40
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(HwsrError, match="beyond 99,999 pixels a side; export with a smaller frame"):
+        read_qonnx(tmp_path / "model.onnx")
+
+
 def test_truncated_at_any_byte(tmp_path: Path, model: onnx.ModelProto) -> None:
     data, path = model.SerializeToString(), tmp_path / "model.onnx"
     for length in [*range(0, len(data), max(len(data) // 40, 1)), len(data) - 1]:

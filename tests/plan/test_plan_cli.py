@@ -160,6 +160,9 @@ def test_attention_keeps_the_frame_that_it_was_exported_for(
         (["plan", "{model}", "--out", OUT, "--fps", "0"], "images a second"),
         (["plan", "{model}", "--out", OUT, "--device", "none"], "unknown device"),
         (["plan", "{model}", "--out", OUT, "--clock", "0"], "clock of 0 MHz"),
+        (["plan", "{model}", "--out", OUT, "--clock", "0", "-o", "/"], "cannot write /: it is a folder"),
+        (["plan", "{model}", "--out", OUT, "--clock", "0", "--json", "/"], "cannot write /: it is a folder"),
+        (["hls", "{model}", "--out", "x", "--part", 'a"; exec b'], "is no part number"),
     ],
 )
 def test_bad_requests_are_one_line(
