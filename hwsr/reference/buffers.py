@@ -64,7 +64,7 @@ def allocate(plan: Plan, rows: int, width: int) -> Buffers:
     def take(name: str) -> NDArray:
         lines, (channels, count, wide) = plan.lines[name], buffers.shapes[name]
         columns = -(-wide // plan.phases)
-        if plan.tiled:
+        if plan.tiles:
             columns = -(-columns // WIDE) * WIDE
         shape = (plan.phases, lines.before + count + lines.after, channels, columns + 2 * plan.margin)
         spare = free.get((shape, lines.dtype), [])

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from hwsr.ir.graph import Conv
 from hwsr.reference.buffers import Buffers
-from hwsr.reference.tiles import OUT, PARTS, convolve
-from hwsr.reference.winograd import INVERSE, SCALE, SEEN, SIDE, WIDE, A, B, tile_weights
+from hwsr.reference.tiles import convolve
+from hwsr.reference.winograd import INVERSE, OUT, PARTS, SCALE, SEEN, SIDE, WIDE, A, B
 
 Call = Callable[[], object]
 
@@ -27,20 +27,11 @@ def tiled_calls(buffers: Buffers, node: Conv, rows: int) -> list[Call]:
     x, y = buffers.arrays[source], buffers.arrays[node.name]
     first, to = buffers.first(source, node) - 1, buffers.first(node.name, node)
     frac, grid = plan.graph.tensors[source].type.frac, plan.lines[node.name].grid
-    weight = packed(node.weight)
+    weight = plan.tiles[node.name]
     unit = x.dtype.type(2.0 ** (frac - plan.lines[source].grid))
     constants = np.ldexp(np.stack([np.ones_like(node.bias), node.bias]).astype(y.dtype), grid - frac - node.weight_frac)
     work = buffers.scratch((PARTS, weight.shape[2] + OUT, WIDE), np.int32)
     return [partial(convolve, x, first, unit, weight, constants, plan.margin, work, y, to, rows)]
-
-
-def packed(weight: NDArray[np.int64]) -> NDArray[np.int16]:
-    """What the products multiply by, of (C_out, C_in, 3, 3): (C_out / OUT, 36, C_in / 2, OUT, 2), rounded up."""
-    c_out, c_in = weight.shape[:2]
-    padded = np.zeros((PARTS, -(-c_out // OUT) * OUT, -(-c_in // 2) * 2), np.int16)
-    padded[:, :c_out, :c_in] = tile_weights(weight)
-    split = padded.reshape(PARTS, -1, OUT, padded.shape[2] // 2, 2)
-    return np.ascontiguousarray(split.transpose(1, 0, 3, 2, 4))
 
 
 @cache

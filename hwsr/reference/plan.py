@@ -8,6 +8,7 @@ compute it. Powers of two are folded into the weights, so that most requantizati
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwsr.ir.graph import (
     Add,
@@ -28,7 +29,7 @@ from hwsr.ir.graph import (
     Tensor,
     Upsample,
 )
-from hwsr.reference.winograd import LARGEST_SCALE, SIDE, tile_operand
+from hwsr.reference.winograd import LARGEST_SCALE, SIDE, packed, tile_operand
 
 Float = type[np.float32] | type[np.float64]
 # What convolutions multiply that make more than one output at once.
@@ -37,7 +38,7 @@ Product = type[np.float32] | type[np.int16]
 # Largest integer, and largest spread of the graph's grids, with which no product of a float leaves its exponents.
 _LIMITS: tuple[tuple[Float, int, int], ...] = ((np.float32, 1 << 24, 48), (np.float64, 1 << 53, 400))
 
-# A convolution of fewer input times output channels gains nothing from making more than one output at once.
+# A convolution of fewer input times output channels gains nothing from making its columns in pairs.
 LEAST_PAIRED = 128
 
 
@@ -63,19 +64,17 @@ class Plan:
     """A graph and the lines of each of its tensors.
 
     fast: the convolutions that make tiles of 4x4 outputs at once of products of int16, or pairs of columns of float32;
-    phases: as how many rows an image row is stored, 4 where there are tiles, 2 where there are pairs only; margin: how
-    many columns of a phase its widest kernel looks beside the image.
+    tiles: what the former's products multiply by, as `packed` makes it; phases: as how many rows an image row is
+    stored, 4 where there are tiles, 2 where there are pairs only; margin: how many columns of a phase its widest kernel
+    looks beside the image.
     """
 
     graph: IntGraph
     lines: dict[str, Lines]
     fast: dict[str, Product]
+    tiles: dict[str, NDArray[np.int16]]
     phases: int
     margin: int
-
-    @property
-    def tiled(self) -> bool:
-        return np.int16 in self.fast.values()
 
 
 def make_plan(graph: IntGraph) -> Plan | None:
@@ -101,22 +100,26 @@ def make_plan(graph: IntGraph) -> Plan | None:
         )
     products = {} if graph.fixed_frame else {conv.name: _product(graph, conv, lines) for conv in _convs(graph.nodes)}
     fast = {name: dtype for name, dtype in products.items() if dtype}
-    phases = SIDE if np.int16 in fast.values() else 2 if fast else 1
+    tiles = {conv.name: packed(conv.weight) for conv in _convs(graph.nodes) if fast.get(conv.name) is np.int16}
+    phases = SIDE if tiles else 2 if fast else 1
     margin = max([0, *(-(-(conv.weight.shape[3] // 2) // phases) for conv in _convs(graph.nodes))])
-    return Plan(graph, lines, fast, phases, margin)
+    return Plan(graph, lines, fast, tiles, phases, margin)
 
 
 def _product(graph: IntGraph, node: Conv, lines: dict[str, Lines]) -> Product | None:
     """What a convolution of more than one output at once multiplies; None where it gains nothing, or no type is exact.
 
-    The rule, as measured: tiles of int16 beat pairs of float32 at every shape from LEAST_PAIRED on, so they are taken
+    The rule, as measured: tiles of int16 beat floats at every shape, 1 channel to 4 included, so they are taken
     wherever factors fit 16 bits and sums 32; pairs of float32 come next, and float64 gains nothing from them.
     """
     x, (c_out, c_in, kh, kw) = graph.tensors[node.inputs[0]], node.weight.shape
-    if kw != 3 or node.groups > 1 or c_in * c_out < LEAST_PAIRED:
+    if kw != 3 or node.groups > 1:
         return None
-    if kh == 3 and tile_magnitude(node, x) < 1 << 31 and tile_operand(node, x) < 1 << 15 and _int16_is_exact():
+    fits = kh == 3 and tile_magnitude(node, x) < 1 << 31 and tile_operand(node, x) < 1 << 15
+    if fits and _int16_is_exact():
         return np.int16
+    if c_in * c_out < LEAST_PAIRED:
+        return None
     floats = {lines[node.inputs[0]].dtype, lines[node.name].dtype}
     return np.float32 if floats == {np.float32} and pair_magnitude(node, x) <= _LIMITS[0][1] else None
 

@@ -33,7 +33,7 @@ Call = Callable[[], object]
 def conv_calls(buffers: Buffers, node: Conv, y: NDArray) -> list[Call]:
     """What makes rows y (phases, rows, C, columns) of a convolution."""
     plan, source = buffers.plan, buffers.plan.lines[node.inputs[0]]
-    if plan.fast.get(node.name) is np.int16:
+    if node.name in plan.tiles:
         # Late, for numba takes long.
         from hwsr.reference.int16 import tiled_calls
 

@@ -72,7 +72,7 @@ def _rows_a_step(plan: Plan, height: int, width: int) -> int:
     tensors = plan.graph.tensors
     line = max(tensors[name].channels * tensors[name].upscale ** 2 for name in plan.lines)
     rows = min(max(STEP_BYTES // (4 * line * width), 1), height)
-    return -(-rows // SIDE) * SIDE if plan.tiled else rows
+    return -(-rows // SIDE) * SIDE if plan.tiles else rows
 
 
 def _advance(buffers: Buffers, name: str, step: int, total: int, program: list[Call]) -> None:
@@ -156,7 +156,7 @@ def _requantized(buffers: Buffers, node: Requantize, x: NDArray, up: float, roun
     """x * up, rounded where anything is to be rounded off, and saturated."""
     # Of Python's integers numpy looks at each anew.
     factor, lo, hi = x.dtype.type(up), y.dtype.type(node.type.lo), y.dtype.type(node.type.hi)
-    if buffers.plan.tiled:
+    if buffers.plan.tiles:
         # Late, as numba is imported for networks of such convolutions only.
         from hwsr.reference.passes import requantize
 

@@ -15,10 +15,10 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from hwsr.reference.winograd import INVERSE, LARGEST_SCALE, SCALE, SEEN, SIDE, WIDE
+from hwsr.reference.winograd import INVERSE, LARGEST_SCALE, OUT, PARTS, SCALE, SEEN, SIDE, WIDE
 
-# OUT output channels of WIDE tiles side by side are as many sums as 16 registers of 256 bits have room for.
-LANES, OUT, PARTS = 8, 6, SEEN * SEEN
+# 32-bit numbers of a vector, and such vectors of the tiles side by side.
+LANES = 8
 VECTORS = WIDE // LANES
 
 _BYTES = 4 * LANES

@@ -12,11 +12,14 @@ before it.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwsr.ir.graph import Conv, IntArray, Tensor
 
-# Rows and columns of a tile's outputs, and of what the products see; as many tiles are made side by side.
-SIDE, SEEN, WIDE = 4, 6, 16
+# Rows and columns of a tile's outputs, and of what the products see, which are as many parts.
+SIDE, SEEN, PARTS = 4, 6, 36
+# OUT output channels of WIDE tiles side by side are as many sums as 16 registers of 256 bits have room for.
+OUT, WIDE = 6, 16
 
 B = np.array(
     [
@@ -37,7 +40,17 @@ INVERSE, LARGEST_SCALE = pow(9, -1, 1 << 32), 64
 
 def tile_weights(weight: IntArray) -> IntArray:
     """What the products multiply by: (C_out, C_in, 3, 3) -> (36, C_out, C_in)."""
-    return np.einsum("ih,ochw,jw->ijoc", G, weight, G).reshape(SEEN * SEEN, *weight.shape[:2])
+    both = np.einsum("ih,jw->ijhw", G, G).reshape(PARTS, -1)
+    return (both @ weight.reshape(-1, 9).T).reshape(PARTS, *weight.shape[:2])
+
+
+def packed(weight: IntArray) -> NDArray[np.int16]:
+    """What the products multiply by, of (C_out, C_in, 3, 3): (C_out / OUT, 36, C_in / 2, OUT, 2), rounded up."""
+    c_out, c_in = weight.shape[:2]
+    padded = np.zeros((PARTS, -(-c_out // OUT) * OUT, -(-c_in // 2) * 2), np.int16)
+    padded[:, :c_out, :c_in] = tile_weights(weight)
+    split = padded.reshape(PARTS, -1, OUT, padded.shape[2] // 2, 2)
+    return np.ascontiguousarray(split.transpose(1, 0, 3, 2, 4))
 
 
 def tile_operand(node: Conv, x: Tensor) -> int:

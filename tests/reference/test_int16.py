@@ -13,7 +13,7 @@ from hwsr.ir.graph import Conv, Input, IntArray, IntGraph, Node, Offset, PixelSh
 from hwsr.reference import int16, naive, plan, stream
 from hwsr.reference.plan import make_plan, tile_magnitude
 from hwsr.reference.run import run
-from hwsr.reference.winograd import SCALE, A, B, G, tile_operand
+from hwsr.reference.winograd import SCALE, A, B, G, packed, tile_operand
 
 # Weights that leave 7 * 7 |g| within 16 bits.
 LARGEST = ((1 << 15) - 1) // 49
@@ -189,7 +189,7 @@ def test_sums_beyond_32_bits_take_floats() -> None:
 @pytest.mark.parametrize("shape", [(1, 3), (5, 3), (3, 1), (3, 5)])
 def test_other_kernels_are_not_made_in_tiles(shape: tuple[int, int]) -> None:
     made = make_plan(one_conv(np.ones((16, 16, *shape), int), QType(8, True, 0), 4, 4))
-    assert made and not made.tiled and made.fast == ({"c": np.float32} if shape[1] == 3 else {})
+    assert made and not made.tiles and made.fast == ({"c": np.float32} if shape[1] == 3 else {})
 
 
 def test_pairs_of_columns_beside_tiles() -> None:
@@ -216,12 +216,12 @@ def test_pairs_of_columns_beside_tiles() -> None:
 
 def test_weights_are_packed_in_pairs() -> None:
     weight = np.arange(1, 1 + 7 * 3 * 3 * 3).reshape(7, 3, 3, 3)
-    packed = int16.packed(weight)
-    assert packed.shape == (2, 36, 2, 6, 2)
+    made = packed(weight)
+    assert made.shape == (2, 36, 2, 6, 2)
     # Channel 6 is the first of the second group, channel 2 the first value of the second pair.
-    assert np.array_equal(packed[1, :, 1, 0, 0], (G @ weight[6, 2] @ G.T).reshape(-1))
-    assert np.array_equal(packed[0, :, 0, 5, 1], (G @ weight[5, 1] @ G.T).reshape(-1))
-    assert not packed[1, :, :, 1:].any() and not packed[:, :, 1, :, 1].any()
+    assert np.array_equal(made[1, :, 1, 0, 0], (G @ weight[6, 2] @ G.T).reshape(-1))
+    assert np.array_equal(made[0, :, 0, 5, 1], (G @ weight[5, 1] @ G.T).reshape(-1))
+    assert not made[1, :, :, 1:].any() and not made[:, :, 1, :, 1].any()
 
 
 def test_what_this_processor_makes_is_compared_with_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
