@@ -31,7 +31,7 @@ def defined(graph: IntGraph, image: IntArray) -> IntArray:
 def conv(rng: np.random.Generator, name: str, source: str, c_in: int, c_out: int, groups: int = 1) -> Conv:
     """Ternary to 11-bit weights: the ends alone, the upper end alone, or any; mostly of 3x3 kernels."""
     limit = int(rng.choice([1, 7, 127, LARGEST]))
-    shape = (c_out * groups, c_in, int(rng.choice([1, 3, 3, 3, 3, 3, 3, 5])), int(rng.choice([1, 3, 3, 3, 3, 3, 3, 5])))
+    shape = (c_out * groups, c_in, *((1, 1), (1, 3), (5, 3), (3, 5), *20 * [(3, 3)])[rng.integers(24)])
     weight = [
         rng.choice([-limit, limit], shape),
         np.full(shape, limit),
