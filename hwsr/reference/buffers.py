@@ -3,7 +3,7 @@
 A tensor's buffer is (phases, rows, C, columns). With P phases column x lies in phase x modulo P, at x // P, between the
 plan's margins of zeros. Nodes that compute with single values do not care; with two phases sums and differences of
 neighbours are of whole rows, which `hwsr.reference.products` uses. Where P does not divide the width, the last column
-of some phases is beyond the image.
+of some phases is beyond the image; more of them where convolutions are made in tiles, WIDE side by side.
 """
 
 from dataclasses import dataclass, field
@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from hwsr.ir.graph import Node
 from hwsr.reference.plan import UPSCALING, Plan
+from hwsr.reference.winograd import WIDE
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +63,10 @@ def allocate(plan: Plan, rows: int, width: int) -> Buffers:
 
     def take(name: str) -> NDArray:
         lines, (channels, count, wide) = plan.lines[name], buffers.shapes[name]
-        columns = -(-wide // plan.phases) + 2 * plan.margin
-        shape = (plan.phases, lines.before + count + lines.after, channels, columns)
+        columns = -(-wide // plan.phases)
+        if plan.tiles:
+            columns = -(-columns // WIDE) * WIDE
+        shape = (plan.phases, lines.before + count + lines.after, channels, columns + 2 * plan.margin)
         spare = free.get((shape, lines.dtype), [])
         return spare.pop() if spare and not lines.before else np.zeros(shape, lines.dtype)
 

@@ -8,6 +8,7 @@ compute it. Powers of two are folded into the weights, so that most requantizati
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwsr.ir.graph import (
     Add,
@@ -28,10 +29,11 @@ from hwsr.ir.graph import (
     Tensor,
     Upsample,
 )
+from hwsr.reference.winograd import LARGEST_SCALE, SIDE, packed, tile_operand
 
 Float = type[np.float32] | type[np.float64]
-# What convolutions multiply whose columns are made in pairs.
-Paired = type[np.float32] | type[np.int16]
+# What convolutions multiply that make more than one output at once.
+Product = type[np.float32] | type[np.int16]
 
 # Largest integer, and largest spread of the graph's grids, with which no product of a float leaves its exponents.
 _LIMITS: tuple[tuple[Float, int, int], ...] = ((np.float32, 1 << 24, 48), (np.float64, 1 << 53, 400))
@@ -61,14 +63,16 @@ class Lines:
 class Plan:
     """A graph and the lines of each of its tensors.
 
-    paired: the convolutions that make two columns at once, and the type of what they multiply; phases: as how many
-    rows an image row is stored, 2 where there are any; margin: how many columns of a phase its widest kernel looks
-    beside the image.
+    fast: the convolutions that make tiles of 4x4 outputs at once of products of int16, or pairs of columns of float32;
+    tiles: what the former's products multiply by, as `packed` makes it; phases: as how many rows an image row is
+    stored, 4 where there are tiles, 2 where there are pairs only; margin: how many columns of a phase its widest kernel
+    looks beside the image.
     """
 
     graph: IntGraph
     lines: dict[str, Lines]
-    paired: dict[str, Paired]
+    fast: dict[str, Product]
+    tiles: dict[str, NDArray[np.int16]]
     phases: int
     margin: int
 
@@ -94,24 +98,28 @@ def make_plan(graph: IntGraph) -> Plan | None:
             after=max([0, *(half - (lag - lags[name]) for lag, half in reach)]),
             margin=any(reader.weight.shape[3] > 1 for reader in _convs(readers)),
         )
-    pairs = {} if graph.fixed_frame else {conv.name: _pairs(graph, conv, lines) for conv in _convs(graph.nodes)}
-    paired = {name: dtype for name, dtype in pairs.items() if dtype}
-    phases = 2 if paired else 1
+    products = {} if graph.fixed_frame else {conv.name: _product(graph, conv, lines) for conv in _convs(graph.nodes)}
+    fast = {name: dtype for name, dtype in products.items() if dtype}
+    tiles = {conv.name: packed(conv.weight) for conv in _convs(graph.nodes) if fast.get(conv.name) is np.int16}
+    phases = SIDE if tiles else 2 if fast else 1
     margin = max([0, *(-(-(conv.weight.shape[3] // 2) // phases) for conv in _convs(graph.nodes))])
-    return Plan(graph, lines, paired, phases, margin)
+    return Plan(graph, lines, fast, tiles, phases, margin)
 
 
-def _pairs(graph: IntGraph, node: Conv, lines: dict[str, Lines]) -> Paired | None:
-    """What a convolution's columns are best made in pairs of; None where it gains nothing, or no type is exact.
+def _product(graph: IntGraph, node: Conv, lines: dict[str, Lines]) -> Product | None:
+    """What a convolution of more than one output at once multiplies; None where it gains nothing, or no type is exact.
 
-    The rule, as measured: int16 beats float32 at every shape from LEAST_PAIRED on, so it is taken wherever factors fit
-    16 bits and sums 32; pairs of float32 come next, and float64 gains nothing from them.
+    The rule, as measured: tiles of int16 beat floats at every shape, 1 channel to 4 included, so they are taken
+    wherever factors fit 16 bits and sums 32; pairs of float32 come next, and float64 gains nothing from them.
     """
-    x, (c_out, c_in, _, kw) = graph.tensors[node.inputs[0]], node.weight.shape
-    if kw != 3 or node.groups > 1 or c_in * c_out < LEAST_PAIRED:
+    x, (c_out, c_in, kh, kw) = graph.tensors[node.inputs[0]], node.weight.shape
+    if kw != 3 or node.groups > 1:
         return None
-    if pair_magnitude(node, x) < 1 << 31 and pair_operand(node, x) < 1 << 15 and _int16_is_exact():
+    fits = kh == 3 and tile_magnitude(node, x) < 1 << 31 and tile_operand(node, x) < 1 << 15
+    if fits and _int16_is_exact():
         return np.int16
+    if c_in * c_out < LEAST_PAIRED:
+        return None
     floats = {lines[node.inputs[0]].dtype, lines[node.name].dtype}
     return np.float32 if floats == {np.float32} and pair_magnitude(node, x) <= _LIMITS[0][1] else None
 
@@ -133,11 +141,9 @@ def pair_magnitude(node: Conv, x: Tensor) -> int:
     return max(int(np.max([m0, m1 + m2, m3])), 2 * conv_magnitude(node, x), 2 * total)
 
 
-def pair_operand(node: Conv, x: Tensor) -> int:
-    """Largest factor of a product of a pair: a weight in halves, or a sum or difference of two inputs."""
-    g0, g1, g2 = np.moveaxis(node.weight, 3, 0)
-    weights = int(max(np.abs(each).max() for each in (2 * g0, g0 + g1 + g2, g0 - g1 + g2, 2 * g2)))
-    return max(weights, *_pair_inputs(x))
+def tile_magnitude(node: Conv, x: Tensor) -> int:
+    """Largest sum of a tile that has to fit, on the grid of its largest scale."""
+    return LARGEST_SCALE * conv_magnitude(node, x)
 
 
 def _pair_inputs(x: Tensor) -> tuple[int, int]:

@@ -10,8 +10,8 @@ d0 to d3 and weights g0 to g2, it is
     odd  = m1 - m2 - m3     m3 = (d1 - d3) g2                   m2 = (d2 - d1) (g0 - g1 + g2) / 2
 
 Halving is exact in floating point, and `hwsr.reference.plan` proves that every sum stays within what a float32 holds.
-With even and odd columns stored apart, differences and sums are of whole rows. `hwsr.reference.int16` does the same in
-integers.
+With even and odd columns stored apart, differences and sums are of whole rows. `hwsr.reference.int16` makes tiles of
+3x3 kernels' outputs in integers.
 """
 
 from collections.abc import Callable
@@ -33,17 +33,17 @@ Call = Callable[[], object]
 def conv_calls(buffers: Buffers, node: Conv, y: NDArray) -> list[Call]:
     """What makes rows y (phases, rows, C, columns) of a convolution."""
     plan, source = buffers.plan, buffers.plan.lines[node.inputs[0]]
-    if plan.paired.get(node.name) is np.int16:
+    if node.name in plan.tiles:
         # Late, for numba takes long.
-        from hwsr.reference.int16 import paired_calls
+        from hwsr.reference.int16 import tiled_calls
 
-        return paired_calls(buffers, node, y.shape[1])
+        return tiled_calls(buffers, node, y.shape[1])
     grid, frac = plan.lines[node.name].grid, plan.graph.tensors[node.inputs[0]].type.frac
     weight = np.ldexp(node.weight.astype(source.dtype), (grid - source.grid - node.weight_frac)[:, None, None, None])
     kh, kw = weight.shape[2:]
     first = buffers.first(node.inputs[0], node) - kh // 2
     window = buffers.arrays[node.inputs[0]][:, first : first + y.shape[1] + kh - 1]
-    if node.name in plan.paired:
+    if node.name in plan.fast:
         calls = _paired(buffers, weight, window, y)
     elif kw == 1:
         calls = [
@@ -80,29 +80,35 @@ def _paired(buffers: Buffers, weight: NDArray, window: NDArray, y: NDArray) -> l
 
     Rows lie one behind another, margins included, so that neighbours are one place apart in all of them at once.
     """
-    even, odd, made_even, made_odd = window[0].reshape(-1), window[1].reshape(-1), y[0], y[1]
     d = buffers.scratch(window.shape[1:], window.dtype)
-    m, m2 = buffers.scratch((2, *made_even.shape), y.dtype)
-    flat = d.reshape(-1)
+    m, m2 = buffers.scratch((2, *y.shape[1:]), y.dtype)
+    rows, flat = window.reshape(len(window), -1), d.reshape(-1)
     g0, g1, g2 = np.moveaxis(weight, 3, 0)
+    calls: list[Call] = []
 
     def times(kernel: NDArray, out: NDArray) -> list[Call]:
         return _products(kernel, 1, buffers.columns(d), buffers.columns(out))
 
-    return [
-        partial(np.add, even, odd, out=flat),
-        *times((g0 + g1 + g2) / 2, m),
-        partial(np.subtract, odd, even, out=flat),
-        *times((g0 - g1 + g2) / 2, m2),
-        partial(np.add, m, m2, out=made_even),
-        partial(np.subtract, m, m2, out=made_odd),
-        partial(np.subtract, odd[:-1], odd[1:], out=flat[1:]),
-        *times(g0, m),
-        partial(np.add, made_even, m, out=made_even),
-        partial(np.subtract, even[:-1], even[1:], out=flat[:-1]),
-        *times(g2, m),
-        partial(np.subtract, made_odd, m, out=made_odd),
-    ]
+    for phase in range(0, len(y), 2):
+        even, odd, made_even, made_odd = rows[phase], rows[phase + 1], y[phase], y[phase + 1]
+        # The last phase's left neighbour, and the first one's right neighbour, are one place apart.
+        before, after = int(phase == 0), int(phase + 2 == len(y))
+        left, right, end = rows[phase - 1], rows[(phase + 2) % len(y)], flat.size
+        calls += [
+            partial(np.add, even, odd, out=flat),
+            *times((g0 + g1 + g2) / 2, m),
+            partial(np.subtract, odd, even, out=flat),
+            *times((g0 - g1 + g2) / 2, m2),
+            partial(np.add, m, m2, out=made_even),
+            partial(np.subtract, m, m2, out=made_odd),
+            partial(np.subtract, left[: end - before], odd[before:], out=flat[before:]),
+            *times(g0, m),
+            partial(np.add, made_even, m, out=made_even),
+            partial(np.subtract, even[: end - after], right[after:], out=flat[: end - after]),
+            *times(g2, m),
+            partial(np.subtract, made_odd, m, out=made_odd),
+        ]
+    return calls
 
 
 def _products(weight: NDArray, groups: int, seen: NDArray, out: NDArray) -> list[Call]:

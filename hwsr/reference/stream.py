@@ -7,7 +7,7 @@ its whole frame in one step.
 Buffers are as `hwsr.reference.buffers` has them; `hwsr.reference.products` does the convolutions.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -37,6 +37,7 @@ from hwsr.reference.buffers import Buffers, allocate
 from hwsr.reference.plan import Plan
 from hwsr.reference.products import conv_calls
 from hwsr.reference.rescale import rescale_calls
+from hwsr.reference.winograd import SIDE
 
 # What one step's rows of the widest tensor fill, in bytes: a part of a core's second-level cache.
 STEP_BYTES = 1 << 18
@@ -51,20 +52,17 @@ def stream(plan: Plan, image: NDArray[np.integer], dtype: DTypeLike = np.int64) 
     graph = plan.graph
     _, height, width = image.shape
     buffers = allocate(plan, height if graph.fixed_frame else _rows_a_step(plan, height, width), width)
-    programs = [(node.name, _program(buffers, node), graph.shape(node.name, height, 1)[1]) for node in graph.nodes]
-    source, made = (buffers.columns(buffers.rows(node.name, node)) for node in (graph.input, graph.output))
+    rows = {node.name: graph.shape(node.name, height, 1)[1] for node in graph.nodes}
+    programs = [(node.name, _program(buffers, node, image), rows[node.name]) for node in graph.nodes]
+    made = buffers.columns(buffers.rows(graph.output.name, graph.output))
     result = np.empty((made.shape[2], height * graph.scale, width * graph.scale), dtype)
-    lag, read, written = plan.lines[graph.output.name].lag, source.shape[1], made.shape[1]
+    lag, written = plan.lines[graph.output.name].lag, made.shape[1]
     for step in range(-(-(result.shape[1] + lag) // written)):
-        lines = image[:, step * read : (step + 1) * read].swapaxes(0, 1)
-        for phase, place in enumerate(source):
-            taken = lines[..., phase :: plan.phases]
-            place[: len(lines), :, : taken.shape[2]] = taken
         for name, program, total in programs:
             _advance(buffers, name, step, total, program)
         start = step * written - lag
-        rows = slice(max(-start, 0), max(result.shape[1] - start, 0))
-        for phase, kept in enumerate(made[:, rows]):
+        inside = slice(max(-start, 0), max(result.shape[1] - start, 0))
+        for phase, kept in enumerate(made[:, inside]):
             target = result[:, max(start, 0) : max(start, 0) + len(kept), phase :: plan.phases]
             target[:] = kept[..., : target.shape[2]].swapaxes(0, 1)
     return result
@@ -73,7 +71,8 @@ def stream(plan: Plan, image: NDArray[np.integer], dtype: DTypeLike = np.int64) 
 def _rows_a_step(plan: Plan, height: int, width: int) -> int:
     tensors = plan.graph.tensors
     line = max(tensors[name].channels * tensors[name].upscale ** 2 for name in plan.lines)
-    return min(max(STEP_BYTES // (4 * line * width), 1), height)
+    rows = min(max(STEP_BYTES // (4 * line * width), 1), height)
+    return -(-rows // SIDE) * SIDE if plan.tiles else rows
 
 
 def _advance(buffers: Buffers, name: str, step: int, total: int, program: list[Call]) -> None:
@@ -90,13 +89,15 @@ def _advance(buffers: Buffers, name: str, step: int, total: int, program: list[C
         buffer[:, lines.before + max(total - start, 0) :] = 0
 
 
-def _program(buffers: Buffers, node: Node) -> list[Call]:
+def _program(buffers: Buffers, node: Node, image: NDArray[np.integer]) -> list[Call]:
     """The calls that make one step's rows of a node's tensor."""
     y = buffers.rows(node.name, node)
     inputs = [buffers.rows(name, node) for name in node.inputs]
     match node:
         case Input():
-            calls: list[Call] = []
+            count = y.shape[1]
+            blocks = (image[:, top : top + count].swapaxes(0, 1) for top in range(0, image.shape[1], count))
+            calls: list[Call] = [partial(_read, blocks, buffers.columns(y))]
         case Conv():
             calls = conv_calls(buffers, node, y)
         case Add() | Concat() | ChannelShuffle() | ChannelSlice() | PixelShuffle() | Upsample():
@@ -106,6 +107,14 @@ def _program(buffers: Buffers, node: Node) -> list[Call]:
     if buffers.plan.lines[node.name].margin:
         calls += _margins(buffers, node.name, y)
     return calls
+
+
+def _read(blocks: Iterator[NDArray], y: NDArray) -> None:
+    """The image's next rows (rows, C, W) into y (phases, rows, C, columns)."""
+    rows = next(blocks)
+    for phase, place in enumerate(y):
+        taken = rows[..., phase :: len(y)]
+        place[: len(rows), :, : taken.shape[2]] = taken
 
 
 def _margins(buffers: Buffers, name: str, y: NDArray) -> list[Call]:
@@ -147,7 +156,7 @@ def _requantized(buffers: Buffers, node: Requantize, x: NDArray, up: float, roun
     """x * up, rounded where anything is to be rounded off, and saturated."""
     # Of Python's integers numpy looks at each anew.
     factor, lo, hi = x.dtype.type(up), y.dtype.type(node.type.lo), y.dtype.type(node.type.hi)
-    if np.int16 in buffers.plan.paired.values():
+    if buffers.plan.tiles:
         # Late, as numba is imported for networks of such convolutions only.
         from hwsr.reference.passes import requantize
 
@@ -207,7 +216,7 @@ def _upscaled(buffers: Buffers, node: PixelShuffle | Upsample, x: NDArray, y: ND
         inside = buffers.inside(node.inputs[0], phase)
         for j in range(s):
             first, target = divmod(s * phase + j, phases)
-            place = to[target, ..., first : first + s * (inside - 1) + 1 : s]
+            place = to[target, ..., first : first + s * inside : s]
             if isinstance(node, PixelShuffle):
                 blocks = x[phase].reshape(count, -1, s, s, x.shape[3])
                 values = blocks[:, :, :, j, :inside].swapaxes(1, 2)

@@ -77,7 +77,7 @@ def test_streaming_equals_the_definition(
 ) -> None:
     """Every node that streams; weights of 16 bits need float64, of 25 integers; from a row a step to all of them.
 
-    With columns made in pairs, of int16 or float32, where a kernel is three wide, and without.
+    With outputs made in tiles of int16, columns made in pairs of float32 where a kernel is three wide, and without.
     """
     rng = np.random.default_rng(seed)
     (groups, c_group), at = grouped, [int(frac) for frac in rng.integers(-3, 4, 3)]
@@ -113,6 +113,18 @@ def test_streaming_equals_the_definition(
         patch.setattr(plan, "LEAST_PAIRED", least_paired)
         if not int16:
             patch.setattr(plan, "_int16_is_exact", lambda: False)
+        assert np.array_equal(run(graph, image), defined(graph, image))
+
+
+@pytest.mark.parametrize("int16", [False, True])
+def test_a_convolution_reads_the_image_itself(int16: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that it still needs are kept before the next ones of the image come."""
+    monkeypatch.setattr(stream, "STEP_BYTES", 1)
+    monkeypatch.setattr(plan, "_int16_is_exact", lambda: int16)
+    rng = np.random.default_rng(0)
+    for height in (3, 10, 11):
+        graph = make_graph((Input("x", (), 3, BYTE), conv(rng, "c", "x", (2, 3, 3, 3), 4)), (height, 9))
+        image = rng.integers(-128, 128, (3, height, 9))
         assert np.array_equal(run(graph, image), defined(graph, image))
 
 
@@ -227,7 +239,7 @@ def test_columns_made_in_pairs_at_the_bound_of_a_float32(width: int, signed: boo
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "_int16_is_exact", lambda: False)
         made = make_plan(graph)
-        assert made and made.paired == {"c": np.float32} and made.phases == 2
+        assert made and made.fast == {"c": np.float32} and made.phases == 2
         assert np.array_equal(run(graph, image), defined(graph, image))
 
 
@@ -237,7 +249,7 @@ def test_columns_are_not_made_in_pairs_beyond_a_float32() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "_int16_is_exact", lambda: False)
         made = make_plan(graph)
-        assert made and not made.paired and made.phases == 1
+        assert made and not made.fast and made.phases == 1
         # 144 * 600 * 128 < 2^24 is exact, yet three weights times the sum of two inputs are not, in halves.
         assert made.lines["c"].dtype is np.float32
         assert np.array_equal(run(graph, image), defined(graph, image))
