@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hwsr.errors import HwsrError
 from hwsr.hls.firmware import Call, Stream, Top
 from hwsr.hls.render import render
 from hwsr.hls.source import call, config
@@ -27,6 +28,8 @@ _OWN = Path(__file__).parent
 # Where the block design keeps FIFOs outside, unless told otherwise; bytes of a page of the AXI Virtual FIFO Controller,
 # and to which the address of each is rounded up.
 _MEMORY, _PAGE, _ALIGNED = 0x60000000, 4096, 1 << 20
+# Vivado's synthesis of a top function is reported in TOP_ and this.
+VIVADO_SYNTH = "vivado_synth.rpt"
 # The vendor's tool runs one script for either top function.
 _CHOOSING = """
 # HWSR_TOP=axi in the environment builds the top function between AXI4-Streams in the place of this one.
@@ -142,8 +145,18 @@ def write_axi(folder: Path, top: str, plain: Top, video: Video) -> None:
         path.write_text(text, encoding="ascii")
     with (folder / "project.tcl").open("a", encoding="ascii") as settings:
         settings.write(_CHOOSING)
+    _name_report(folder / "vivado_synth.tcl")
     for header in ("ap_types/ap_axi_sdata.h", "nnet_utils/nnet_hwsr_axi.h"):
         shutil.copyfile(_OWN / header, firmware / header)
+
+
+def _name_report(script: Path) -> None:
+    """Let neither top function's synthesis overwrite the other's report, which hls4ml names alike."""
+    text = script.read_text(encoding="ascii")
+    named = text.replace(f" {VIVADO_SYNTH}", f" ${{project_name}}_{VIVADO_SYNTH}")
+    if named == text:
+        raise HwsrError(f"hls4ml's {script.name} writes no {VIVADO_SYNTH}; this release of hls4ml is not supported")
+    script.write_text(named, encoding="ascii")
 
 
 def _memories(video: Video) -> Iterator[dict[str, Any]]:

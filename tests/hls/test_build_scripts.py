@@ -17,6 +17,7 @@ TOOLS = r"""
 set called {}
 foreach command {open_project set_top add_files open_solution config_array_partition config_compile set_part
     config_schedule create_clock set_clock_uncertainty csim_design csynth_design export_design config_interface
+    synth_design opt_design report_utilization
     create_project set_property update_ip_catalog create_bd_design create_bd_cell apply_bd_automation
     connect_bd_intf_net connect_bd_net assign_bd_address validate_bd_design save_bd_design launch_runs wait_on_runs
     write_hw_platform} {
@@ -95,6 +96,16 @@ def test_either_top_is_simulated_synthesized_cosimulated_and_exported(tmp_path, 
     assert f"firmware/{top}.cpp" in added and f"{top}_test.cpp" in added
     assert all((project.folder / path).exists() for path in added)
     assert (project.folder / f"{top}_prj" / "solution1" / "sim" / "report" / f"{top}_cosim.rpt").is_file()
+
+
+@pytest.mark.parametrize("backend", ["Vitis", "Vivado"])
+def test_either_tops_synthesis_by_vivado_has_a_report_of_its_own(tmp_path, backend):
+    project = written(tmp_path / "net", backend)
+    for choice, top in (("", project.manifest.top), ("axi", project.manifest.axi_top)):
+        done, made = calls(project, "vivado_synth.tcl", choice)
+        assert done.returncode == 0, done.stderr
+        assert ["report_utilization", f"-file {top}_vivado_synth.rpt"] in made
+        assert any(name == "synth_design" and f"-top {top} " in line for name, line in made)
 
 
 def test_fifos_outside_are_not_cosimulated_but_by_the_plain_top(tmp_path):
