@@ -1,6 +1,6 @@
 """A synthesized HLS project's reports, each stage's beside what hwsr estimated before any synthesis."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,11 @@ NOTE = "measured / estimated; an estimate has the FIFOs into its stage, of which
 
 @dataclass(frozen=True)
 class Synthesized:
-    """A project, what the tools reported of it, and the estimates of its stages by name; none without the model."""
+    """A project, what the tools reported of its top functions that were built, and the estimates of its stages by name;
+    none without the model."""
 
     project: Project
-    reports: Reports
+    reports: tuple[Reports, ...]
     estimates: dict[str, Estimate]
 
     @property
@@ -85,11 +86,18 @@ def _estimates(graph: IntGraph, project: Project) -> dict[str, Estimate]:
 
 def as_json(found: Synthesized) -> dict[str, Any]:
     """Plain values; what a tool did not report, or hwsr did not estimate, is null."""
-    reports, total = found.reports, found.total
     return {
         "project": str(found.project.folder),
         "part": found.project.manifest.part,
         "clock_ns": found.project.manifest.clock_ns,
+        "tops": [_top_as_json(reports, found) for reports in found.reports],
+    }
+
+
+def _top_as_json(reports: Reports, found: Synthesized) -> dict[str, Any]:
+    total = found.total
+    return {
+        "top": reports.design,
         "stages": [
             {
                 "stage": layer.name,
@@ -114,23 +122,25 @@ def _estimated(layer: Estimate | None) -> dict[str, int] | None:
 
 
 def render(found: Synthesized) -> Group:
-    """Stages, totals and co-simulation, for `rich` to print."""
-    parts: list[Any] = [_stages(found)]
-    reports = found.reports
+    """Of each top function stages, totals and co-simulation, for `rich` to print."""
+    return Group(*(part for reports in found.reports for part in _parts(reports, found)))
+
+
+def _parts(reports: Reports, found: Synthesized) -> Iterator[Any]:
+    yield _stages(reports, found)
     if reports.vivado:
-        parts.append(_table("After Vivado's synthesis", {"all": (None, None, None, reports.vivado)}, found, VIVADO))
-    clocks = [f"{_cell(reports.top.clock_ns)} ns of {_cell(reports.top.clock_target_ns)} ns"] if reports.top else []
-    parts += [f"clock by csynth: {clock}" for clock in clocks]
+        title = f"{reports.design}: after Vivado's synthesis"
+        yield _table(title, {"all": (None, None, None, reports.vivado)}, found, VIVADO)
+    if reports.top:
+        yield f"clock by csynth: {_cell(reports.top.clock_ns)} ns of {_cell(reports.top.clock_target_ns)} ns"
     for run in reports.cosim:
-        parts.append(
+        yield (
             f"co-simulation ({run.rtl}): {run.status}, latency {_span(run.latency_min, run.latency_max)}, "
             f"interval {_span(run.interval_min, run.interval_max)} clocks"
         )
-    return Group(*parts)
 
 
-def _stages(found: Synthesized) -> Table:
-    reports = found.reports
+def _stages(reports: Reports, found: Synthesized) -> Table:
     measured: dict[str, Any] = {}
     for layer in found.project.manifest.layers[1:]:
         module = reports.stages.get(layer.name)
@@ -138,7 +148,7 @@ def _stages(found: Synthesized) -> Table:
     measured |= {module.name: _figures(module) for module in reports.others}
     if reports.top:
         measured["all"] = _figures(reports.top)
-    return _table("csynth", measured, found, CSYNTH)
+    return _table(f"{reports.design}: csynth", measured, found, CSYNTH)
 
 
 def _figures(module: Module) -> tuple[int | None, int | None, int | None, Mapping[str, int | None]]:

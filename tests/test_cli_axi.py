@@ -37,6 +37,20 @@ def test_a_project_with_fifos_outside_is_written_checked_and_caught(
     assert found["mismatches"] == found["axi"]["wrong_side_channels"] == manifest["frames"]
 
 
+@pytest.mark.parametrize("device, written", [("kv260", True), ("zcu102", False)])
+def test_a_device_without_a_block_design_is_named(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    attention: Path,
+    tmp_path: Path,
+    device: str,
+    written: bool,
+) -> None:
+    assert hwsr(monkeypatch, "hls", attention, "--out", tmp_path / "net", "--device", device) == 0
+    assert ("no block design for xczu9eg" in capsys.readouterr().out) != written
+    assert (tmp_path / "net" / "board.tcl").exists() == written
+
+
 def test_an_estimate_prices_external_memory(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, attention: Path, tmp_path: Path
 ) -> None:

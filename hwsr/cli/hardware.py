@@ -162,6 +162,7 @@ def hls(
 ) -> None:
     """Write the HLS C++ project of a model, with its testbench and the reference's outputs."""
     from hwsr.adders.stages import graphs
+    from hwsr.hls.axi import has_board
     from hwsr.hls.project import is_too_new, write_project
     from hwsr.ir.tiling import on_frame
     from hwsr.ir.whole_frame import on_whole_frame
@@ -204,6 +205,8 @@ def hls(
         console.print(
             f"{project.manifest.axi_top} keeps {len(project.manifest.outside)} FIFOs outside: see docs/board.md"
         )
+    if not has_board(project.manifest.part):
+        console.print(f"no block design for {project.manifest.part}: board.tcl is for KV260 and ZCU104 (docs/board.md)")
     if is_too_new(project.manifest.backend, project.manifest.part):
         console.print(f"Vivado HLS has no part {project.manifest.part}: its README.md says what to do")
     figures = project.manifest.model_dump(mode="json")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hwsr.errors import HwsrError
 from hwsr.hls.firmware import Call, Stream, Top
 from hwsr.hls.render import render
 from hwsr.hls.source import call, config
@@ -24,9 +25,13 @@ BYTE = 8
 INPUT, OUTPUT = "video_in", "video_out"
 PIXEL = "pixel_t"
 _OWN = Path(__file__).parent
+# What board.tcl is written for: the board, as Vivado's board store calls it, of parts that begin so.
+BOARDS = {"xck26": "kv260_som", "xczu7ev": "zcu104"}
 # Where the block design keeps FIFOs outside, unless told otherwise; bytes of a page of the AXI Virtual FIFO Controller,
 # and to which the address of each is rounded up.
 _MEMORY, _PAGE, _ALIGNED = 0x60000000, 4096, 1 << 20
+# Vivado's synthesis of a top function is reported in TOP_ and this.
+VIVADO_SYNTH = "vivado_synth.rpt"
 # The vendor's tool runs one script for either top function.
 _CHOOSING = """
 # HWSR_TOP=axi in the environment builds the top function between AXI4-Streams in the place of this one.
@@ -120,8 +125,14 @@ def _writing(stream: str, word: str, port: str, axi: str) -> Call:
     return Call(f"send_{port}", text, (stream,), (port,))
 
 
-def write_axi(folder: Path, top: str, plain: Top, video: Video) -> None:
-    """Write the top function, its testbench and what they include to the project in `folder`."""
+def has_board(part: str) -> bool:
+    """Whether a block design is written for the part."""
+    return part.startswith(tuple(BOARDS))
+
+
+def write_axi(folder: Path, top: str, plain: Top, video: Video, part: str) -> None:
+    """Write the top function, its testbench, what they include, and for a part of a known board its block design to the
+    project in `folder`. Raises HwsrError where hls4ml's scripts are not as known."""
     firmware, name = folder / "firmware", name_of(top)
     inner = between_streams(plain, video)
     declared = [
@@ -136,14 +147,26 @@ def write_axi(folder: Path, top: str, plain: Top, video: Video) -> None:
         firmware / f"{name}.h": render("axi.h.j2", ports=words, configs=list(_configs(video)), **shared),
         firmware / f"{name}.cpp": render("axi.cpp.j2", inner=inner, **shared),
         folder / f"{name}_test.cpp": render("axi_testbench.cpp.j2", name=name, **_testbench(video)),
-        folder / "board.tcl": render("board.tcl.j2", name=name, video=video, memories=list(_memories(video))),
     }
+    if has_board(part):
+        block = {"name": name, "video": video, "memories": list(_memories(video)), "boards": BOARDS}
+        made[folder / "board.tcl"] = render("board.tcl.j2", **block)
     for path, text in made.items():
         path.write_text(text, encoding="ascii")
     with (folder / "project.tcl").open("a", encoding="ascii") as settings:
         settings.write(_CHOOSING)
+    _name_report(folder / "vivado_synth.tcl")
     for header in ("ap_types/ap_axi_sdata.h", "nnet_utils/nnet_hwsr_axi.h"):
         shutil.copyfile(_OWN / header, firmware / header)
+
+
+def _name_report(script: Path) -> None:
+    """Let neither top function's synthesis overwrite the other's report, which hls4ml names alike."""
+    text = script.read_text(encoding="ascii")
+    named = text.replace(f" {VIVADO_SYNTH}", f" ${{project_name}}_{VIVADO_SYNTH}")
+    if named == text:
+        raise HwsrError(f"hls4ml's {script.name} writes no {VIVADO_SYNTH}; this release of hls4ml is not supported")
+    script.write_text(named, encoding="ascii")
 
 
 def _memories(video: Video) -> Iterator[dict[str, Any]]:

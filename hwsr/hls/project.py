@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hwsr.errors import HwsrError, InternalError
 from hwsr.hls import BACKENDS
-from hwsr.hls.axi import Frame, Video, name_of, write_axi
+from hwsr.hls.axi import Frame, Video, has_board, name_of, write_axi
 from hwsr.hls.data import hard_frames, write_frames
 from hwsr.hls.fifo import IN_FLIGHT, with_depths
 from hwsr.hls.firmware import Top, read_top
@@ -190,7 +190,7 @@ def write_project(
         write_firmware(stages, folder, manifest.top, backend, part, clock_ns)
         plain = read_top(folder / FIRMWARE / f"{manifest.top}.cpp")
         manifest = manifest.model_copy(update={"outside": _in_cpp(outside, stages, plain)})
-        write_axi(folder, manifest.top, plain, manifest.video)
+        write_axi(folder, manifest.top, plain, manifest.video, part)
         _check_firmware(folder, manifest)
         for file in _PYTHON_HOOKS:
             (folder / file.format(top=manifest.top)).unlink()
@@ -341,7 +341,15 @@ def _readme(manifest: Manifest, tiles: int) -> str:
     one_way = {"cosim": 0, "validation": 0} if manifest.outside else {}
     other = DEFAULT_PARTS["Vivado"] if is_too_new(manifest.backend, manifest.part) else ""
     steps = {"steps": listed(BUILD_STEPS), "axi_steps": listed(BUILD_STEPS | one_way)}
-    return render("README.md.j2", m=manifest, tiles=tiles, in_flight=IN_FLIGHT, other_part=other, **steps)
+    return render(
+        "README.md.j2",
+        m=manifest,
+        tiles=tiles,
+        in_flight=IN_FLIGHT,
+        other_part=other,
+        board=has_board(manifest.part),
+        **steps,
+    )
 
 
 def _top_name(out: Path) -> str:

@@ -11,7 +11,7 @@ from hwsr.errors import HwsrError
 
 MANIFEST = "hwsr.json"
 # What a project can hold at its top that another one in its place does not replace.
-_NOT_IN_EVERY_PROJECT = ("build_opt.tcl", "hwsr_*_test.cpp")
+_NOT_IN_EVERY_PROJECT = ("board.tcl", "build_opt.tcl", "hwsr_*_test.cpp")
 
 
 @contextlib.contextmanager

@@ -1,7 +1,8 @@
 """What Vitis or Vivado HLS, their co-simulation and Vivado's synthesis left in a project that its tcl was run on.
 
-The files are those that build_prj.tcl makes: PROJECT_prj/solution1/syn/report/*_csynth.xml, .../sim/report/*_cosim.rpt
-and vivado_synth.rpt. They come from outside: XML with a DOCTYPE is refused, and so is a file too large for a report.
+The files are those that build_prj.tcl makes of either top function: TOP_prj/solution1/syn/report/*_csynth.xml,
+.../sim/report/TOP_cosim.rpt and TOP_vivado_synth.rpt. They come from outside: XML with a DOCTYPE is refused, and so is
+a file too large for a report.
 """
 
 import re
@@ -14,6 +15,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from hwsr.errors import HwsrError
+from hwsr.hls.axi import VIVADO_SYNTH
 from hwsr.hls.project import Project
 
 # A report lists ports and loops; the largest known ones have some MB.
@@ -68,9 +70,10 @@ class Cosim:
 
 @dataclass(frozen=True)
 class Reports:
-    """What was found: the top function's module, those of its stages by the stage's name, all others; co-simulation;
-    resources after Vivado's synthesis."""
+    """What was found of the top function named `design`: its module, those of its stages by the stage's name, all
+    others; co-simulation; resources after Vivado's synthesis."""
 
+    design: str
     top: Module | None
     stages: dict[str, Module]
     others: tuple[Module, ...]
@@ -78,22 +81,31 @@ class Reports:
     vivado: dict[str, int] | None
 
 
-def read_reports(project: Project) -> Reports:
-    """Read every report of a project: of its plain top function, or of the AXI4-Stream one where that alone was built.
+def read_reports(project: Project) -> tuple[Reports, ...]:
+    """Read every report of a project, of each top function that has any: the plain one, then the AXI4-Stream one.
 
-    Raises HwsrError where there is none, or where one is damaged.
+    Raises HwsrError where there is none, where one is damaged, or where one is of another design.
     """
     tops = (project.manifest.top, project.manifest.axi_top)
-    top = next((name for name in tops if (project.folder / f"{name}_prj").is_dir()), project.manifest.top)
-    solution = project.folder / f"{top}_prj" / "solution1"
-    found = {path.name: read_module(path) for path in sorted((solution / "syn" / "report").glob("*_csynth.xml"))}
-    modules = {module.name: module for module in found.values()}
-    cosim, vivado = solution / "sim" / "report" / f"{top}_cosim.rpt", project.folder / "vivado_synth.rpt"
-    if not modules and not cosim.is_file() and not vivado.is_file():
+    solutions = {top: project.folder / f"{top}_prj" / "solution1" for top in tops}
+    built = [top for top in tops if any((solutions[top] / part).is_dir() for part in ("syn", "sim"))]
+    found = (_reports(project, top, solutions[top], built == [top]) for top in tops)
+    reports = tuple(each for each in found if each.top or each.cosim or each.vivado)
+    if not reports:
         raise HwsrError(
-            f"{project.folder} holds no report of a synthesis ({solution.name}/syn/report/{top}_csynth.xml); "
-            "run its build_prj.tcl first, as its README.md says"
+            f"{project.folder} holds no report of a synthesis ({tops[0]}_prj/solution1/syn/report/"
+            f"{tops[0]}_csynth.xml, or the same of {tops[1]}); run its build_prj.tcl first, as its README.md says"
         )
+    return reports
+
+
+def _reports(project: Project, top: str, solution: Path, alone: bool) -> Reports:
+    """Those of one top function; alone: it is the only one that was built."""
+    modules = _modules(solution / "syn" / "report", top)
+    cosim = solution / "sim" / "report" / f"{top}_cosim.rpt"
+    # Of either top, in projects of earlier releases.
+    names = (f"{top}_{VIVADO_SYNTH}", *((VIVADO_SYNTH,) if alone else ()))
+    vivado = next((path for name in names if (path := project.folder / name).is_file()), None)
     stages: dict[str, Module] = {}
     own = {top}
     for place, layer in enumerate(project.manifest.layers, 1):
@@ -104,12 +116,25 @@ def read_reports(project: Project) -> Reports:
             stages[layer.name] = replace(modules[whole], ii=ii)
             own |= parts.keys()
     return Reports(
+        design=top,
         top=modules.get(top),
         stages=stages,
         others=tuple(module for name, module in sorted(modules.items()) if name not in own),
         cosim=read_cosim(cosim) if cosim.is_file() else (),
-        vivado=read_utilization(vivado) if vivado.is_file() else None,
+        vivado=read_utilization(vivado) if vivado else None,
     )
+
+
+def _modules(folder: Path, top: str) -> dict[str, Module]:
+    """The functions that csynth reports in a folder, by name; none, or that of `top` among them. Raises HwsrError."""
+    paths = sorted(folder.glob("*_csynth.xml"))
+    own = folder / f"{top}_csynth.xml"
+    if paths and own not in paths:
+        raise HwsrError(f"{folder}: {paths[0].name} but no {own.name}: reports of another design; run csynth again")
+    found = {path: read_module(path) for path in paths}
+    if found and found[own].name != top:
+        raise HwsrError(f"{own}: a report of '{found[own].name}', which is another design; run csynth again")
+    return {module.name: module for module in found.values()}
 
 
 def _part(module: str, kernel: str, place: int) -> str | None:

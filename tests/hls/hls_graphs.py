@@ -191,6 +191,12 @@ def tiny_net(frame: tuple[int, int] = (8, 10)) -> IntGraph:
     return net.finish(net.shuffle("shuffle", body, 2))
 
 
+def luma_net(frame: tuple[int, int] = (6, 7)) -> IntGraph:
+    """Luma alone, of one channel from end to end."""
+    net = Net(frame, seed=6, channels=1)
+    return net.finish(net.layer("body", net.head(4), 1))
+
+
 # (network, backend, reuse factor): every kernel on both backends, unrolled and folded.
 BUILDS = {
     "attention-vitis": (attention_net, "Vitis", 1),

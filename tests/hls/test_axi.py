@@ -23,20 +23,15 @@ from hwsr.ir.tiling import default_tiling
 from hwsr.reference.run import run, run_all
 from hwsr.reference.run import upscale as reference_upscale
 from tests.export.test_qonnx import random_network
-from tests.hls.hls_graphs import Net, tiles_for, tiny_net
+from tests.hls.hls_graphs import Net, luma_net, tiles_for, tiny_net
 
 # (spec or network, frame (H, W), TLAST): odd frames, luma alone, a single column and a single row among them.
 NETWORKS = {
     "int8": ("bl x2 n4 g0 b1 noca anchor direct int8", (21, 27), Tlast.LINE),
     "ternary": ("ST-bl x3 n4 g0 b1 noca anchor direct r1", (25, 19), Tlast.FRAME),
-    "luma": (lambda frame: luma_net(frame), (5, 1), Tlast.LINE),
+    "luma": (luma_net, (5, 1), Tlast.LINE),
     "row": (tiny_net, (1, 9), Tlast.FRAME),
 }
-
-
-def luma_net(frame):
-    net = Net(frame, seed=6, channels=1)
-    return net.finish(net.layer("body", net.head(4), 1))
 
 
 def exported(spec, frame, folder):

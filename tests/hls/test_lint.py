@@ -12,7 +12,7 @@ from hwsr.hls import project
 from hwsr.hls.lint import Finding, lint
 from hwsr.hls.lint.calls import reached
 from hwsr.hls.lint.cpp import read_firmware
-from hwsr.hls.project import Project, write_project
+from hwsr.hls.project import Project, lint_project, write_project
 from hwsr.reference.run import run
 from tests.hls.hls_graphs import attention_net, fan_net, grouped_net, odd_net, tiles_for, tiny_net
 
@@ -95,7 +95,61 @@ def test_a_damaged_project_is_found_out(generated, tmp_path, net, file, old, new
     assert [finding for finding in found if finding.rule == rule and words in finding.message], found
 
 
-PIPELINED = "for (int i = 0; i < 8; i++) {\n#pragma HLS PIPELINE\n"
+PIPELINED_CLOCKS = "clock++) {\n        #pragma HLS PIPELINE II=1\n"
+DEPENDENCE = "#pragma HLS DEPENDENCE variable=line inter RAW distance=reuse_distance true"
+DISTANCE = "static const unsigned reuse_distance = CONFIG_T::width;"
+AXI, KERNEL_AXI = "{axi_top}.cpp", "nnet_utils/nnet_hwsr_axi.h"
+VIDEO = "INTERFACE axis port=video_out"
+
+
+@pytest.mark.parametrize(
+    "net, file, old, new, rule, words",
+    [
+        ("odd", CONV, PIPELINED_CLOCKS, "clock++) {\n", "pipeline", "neither pipelined nor unrolled"),
+        # Inside a pipelined loop every loop is unrolled.
+        ("odd", CONV, "k < kw; k++) {\n                #pragma HLS UNROLL", "k < kw; k++) {", "", ""),
+        ("fan", STREAMS, "#pragma HLS PIPELINE II=1", "", "pipeline", "neither"),
+        ("odd", TOP, "#pragma HLS DATAFLOW", "", "dataflow", "is no dataflow region"),
+        ("odd", AXI, "#pragma HLS DATAFLOW", "", "dataflow", "is no dataflow region"),
+        ("odd", AXI, f"#pragma HLS {VIDEO}", "", "interface", "port 'video_out' has no INTERFACE axis"),
+        ("odd", AXI, VIDEO, VIDEO.replace("axis", "ap_fifo"), "interface", "'video_out'"),
+        ("odd", AXI, VIDEO, VIDEO.replace("axis", "axi"), "pragma", "INTERFACE has no option 'axi'"),
+        ("odd", TOP, " depth=", " deph=", "pragma", "STREAM has no option 'deph'"),
+        ("odd", TOP, " depth=", " deph=", "pragma", "STREAM needs 'depth'"),
+        ("odd", TOP, " depth=2", " depth=0", "pragma", "depth cannot be '0'"),
+        ("odd", TOP, " depth=2", " depth=-2", "pragma", "depth cannot be '-2'"),
+        ("odd", CONV, "PIPELINE II=1", "PIPELINE I=1", "pragma", "PIPELINE has no option 'i'"),
+        ("odd", CONV, "variable=window complete", "variable=window complet", "pragma", "has no option 'complet'"),
+        ("odd", CONV, "op=mul impl=dsp", "op=mul impl=dps", "pragma", "BIND_OP has no impl 'dps'"),
+        ("odd", CONV, DEPENDENCE, DEPENDENCE.replace("inter ", "intra "), "pragma", "no dependence of 'conv'"),
+        ("odd", CONV, DEPENDENCE, DEPENDENCE.replace(" true", " false"), "pragma", "no dependence of 'conv'"),
+        ("odd", CONV, DEPENDENCE, DEPENDENCE.replace("=line", "=window"), "pragma", "no dependence of 'conv'"),
+        ("odd", CONV, DISTANCE, DISTANCE.replace("width;", "width + 1;"), "pragma", "no dependence of 'conv'"),
+        ("fan", STREAMS, "PIPELINE II=1", "PIPELINE II=1\n#pragma HLS " + DEPENDENCE[12:], "pragma", "no dependence"),
+        ("odd", CONV, "sum_t before =", "double before =", "floating-point", "'double' is no integer"),
+        ("odd", CONV, "fresh = data.read();", "data.read_nb(fresh);", "stream", "'data.read_nb' does not wait"),
+        ("odd", KERNEL_AXI, "axi.write(out);", "axi.write_nb(out);", "stream", "'axi.write_nb' does not wait"),
+        ("odd", CONV, "void conv(hls::stream<data_T> &data", "void conv(hls::stream<data_T> data", "stream", "copy"),
+        ("odd", CONV, "static product_t product(", "virtual product_t product(", "unsupported", "is virtual"),
+    ],
+)
+def test_a_project_changed_in_either_top_or_a_kernel_is_found_out(
+    generated, tmp_path, net, file, old, new, rule, words
+) -> None:
+    made = generated[net]
+    shutil.copytree(made.folder / "firmware", tmp_path / "firmware")
+    path = tmp_path / "firmware" / file.format(top=made.manifest.top, axi_top=made.manifest.axi_top)
+    source = path.read_text()
+    assert old in source
+    assert lint_project(tmp_path, made.manifest) == []
+    path.write_text(source.replace(old, new))
+    found = lint_project(tmp_path, made.manifest)
+    assert bool(found) == bool(rule)
+    assert not rule or [one for one in found if one.rule == rule and words in one.message], found
+
+
+PIPELINE = "\n#pragma HLS PIPELINE\n"
+PIPELINED = f"for (int i = 0; i < 8; i++) {{{PIPELINE}"
 SNIPPETS = {
     "new": ("int *p = new int[4];", "dynamic-memory", 1),
     "malloc": ("void *p = malloc(4);", "dynamic-memory", 1),
@@ -105,7 +159,7 @@ SNIPPETS = {
     "do": ("do { n--; } while (n > 0);", "loop-bound", 1),
     "run-time bound": ("for (int i = 0; i < n; i++) {}", "loop-bound", 1),
     "run-time step": ("for (int i = 0; i < 8; i += n) {}", "loop-bound", 1),
-    "triangle": ("for (int i = 0; i < 8; i++) {\nfor (int j = 0; j < i; j++) {} }", "loop-bound", 2),
+    "triangle": (f"for (int i = 0; i < 8; i++) {{\nfor (int j = 0; j < i; j++) {{{PIPELINE}}} }}", "loop-bound", 2),
     "counter changed": ("for (int i = 0; i < 8; i++) { i += 2; }", "loop-bound", 1),
     "throw": ("throw 1;", "unsupported", 1),
     "assembly": ('asm("nop");', "unsupported", 1),
@@ -115,10 +169,24 @@ SNIPPETS = {
     "no such variable": ("int a[2];\n#pragma HLS ARRAY_PARTITION variable=b complete", "pragma", 2),
     "unrolled index": (f"int a[8][8];\n{PIPELINED}for (int j = 0; j < 8; j++) {{ a[i][j] = j; }} }}", "array-port", 4),
     "three reads": (f"int a[8], s = 0;\n{PIPELINED}s += a[i] + a[i + n] + a[n]; }}", "array-port", 2),
+    "neither pipelined nor unrolled": ("for (int i = 0; i < 8; i++) { s += i; }", "pipeline", 1),
+    "around unrolled loops alone": (
+        "for (int i = 0; i < 8; i++) {\nfor (int j = 0; j < 8; j++) {\n#pragma HLS UNROLL\ns += j; } }",
+        "pipeline",
+        1,
+    ),
+    "float": ("float x;", "floating-point", 1),
+    "double": ("s = (double)n;", "floating-point", 1),
+    "a fraction": ("s = 0.5 * n;", "floating-point", 1),
+    "read without waiting": ("T w;\ndata.read_nb(w);", "stream", 2),
+    "asks for words": ("if (data.empty()) {}", "stream", 1),
     "word": (f"T w;\n{PIPELINED}s = w[n]; }}", "array-port", 4),
 }
 CLEAN = {
-    "constant bound": "const int m = 2 * N;\nfor (int i = 0; i < m; i++) {}",
+    "constant bound": f"const int m = 2 * N;\nfor (int i = 0; i < m; i++) {{{PIPELINE}}}",
+    "loops around a pipelined one": f"for (int j = 0; j < 8; j++) {{ {PIPELINED} }} }}",
+    "inside a pipelined loop": f"{PIPELINED}for (int j = 0; j < 8; j++) {{ s += j; }} }}",
+    "integers as they are written": "s = 0x1E5 + 12u + 1LL;",
     "unrolled triangle": "for (int i = 0; i < 8; i++) {\n#pragma HLS UNROLL\nfor (int j = 0; j < i; j++) {} }",
     "simulation only": "#ifndef __SYNTHESIS__\nstd::vector<int> v;\n#endif",
     "two ports": f"int a[8], s = 0;\n{PIPELINED}s += a[i] + a[n]; }}",
@@ -141,7 +209,8 @@ def firmware(folder: Path, body: str, top: str = "") -> Path:
     )
     calls = top or 'hls::stream<word_t> inner("inner");\nnnet::make<word_t>(inner);\nnnet::work<word_t, 4>(inner, 3);'
     (folder / "top.cpp").write_text(
-        f'#include "kernels.h"\nvoid top(hls::stream<word_t> &in) {{\n#pragma HLS DATAFLOW\n{calls}\n}}\n'
+        f'#include "kernels.h"\nvoid top(hls::stream<word_t> &in) {{\n'
+        f"#pragma HLS INTERFACE axis port=in\n#pragma HLS DATAFLOW\n{calls}\n}}\n"
     )
     return folder
 
@@ -209,6 +278,7 @@ def test_a_chain_of_calls_that_comes_back_is_recursion(tmp_path: Path) -> None:
     "member, rule",
     [
         ("virtual int get() { return 1; }", "unsupported"),
+        ("virtual int get() = 0;", "unsupported"),
         ("std::vector<int> held;\nint get() { return 1; }", "dynamic-memory"),
         ("int held;\nint get() { return held; }", None),
     ],
@@ -236,8 +306,11 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_files_outside_the_firmware_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "secret.h").write_text("void hidden() { while (1) {} }")
     (tmp_path / "firmware").mkdir()
-    (tmp_path / "firmware" / "top.cpp").write_text('#include "../secret.h"\nvoid top() { hidden(); }')
-    assert lint(tmp_path / "firmware", "top") == []
+    (tmp_path / "firmware" / "top.cpp").write_text(
+        '#include "../secret.h"\nvoid top() {\n#pragma HLS DATAFLOW\nhidden(); }'
+    )
+    found = lint(tmp_path / "firmware", "top")
+    assert [finding.message for finding in found] == ["'hidden' is not in the firmware"]
 
 
 def test_a_finding_in_what_hwsr_writes_is_its_own_error(tmp_path, monkeypatch) -> None:
@@ -264,4 +337,5 @@ def test_the_command_prints_findings_and_fails(generated, tmp_path, monkeypatch,
     printed = capsys.readouterr().out.splitlines()
     findings = json.loads(report.read_text())["findings"]
     assert len(printed) == len(findings) + 1 and printed[-1] == f"{len(findings)} findings"
-    assert printed[0] == f"{path}:{findings[0]['line']} pragma no tool knows the pragma 'PIPELIN'"
+    unknown = next(finding for finding in findings if finding["rule"] == "pragma")
+    assert f"{path}:{unknown['line']} pragma no tool knows the pragma 'PIPELIN'" in printed

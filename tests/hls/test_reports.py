@@ -100,7 +100,8 @@ def made(tmp_path_factory) -> tuple[Path, Project]:
 
 def synthesize(project: Project, folder: Path, axi: bool = False) -> Project:
     """A copy of a project as the tools would leave it; a stage's LUTs are ten times its place. axi: that top's."""
-    shutil.copytree(project.folder, folder)
+    if folder != project.folder:
+        shutil.copytree(project.folder, folder)
     top = project.manifest.axi_top if axi else project.manifest.top
     reports, cosim = (folder / f"{top}_prj" / "solution1" / part / "report" for part in ("syn", "sim"))
     reports.mkdir(parents=True)
@@ -121,14 +122,15 @@ def synthesize(project: Project, folder: Path, axi: bool = False) -> Project:
     )
     (reports / "csynth.xml").write_text("the design's overview: not one of a function")
     shutil.copy(REPORTS / "cosim.rpt", cosim / f"{top}_cosim.rpt")
-    shutil.copy(REPORTS / "utilization.rpt", folder / "vivado_synth.rpt")
+    shutil.copy(REPORTS / "utilization.rpt", folder / f"{top}_vivado_synth.rpt")
     return replace(project, folder=folder)
 
 
 @pytest.mark.parametrize("axi", [False, True])
 def test_reports_find_their_stages(made, tmp_path, axi) -> None:
     project = synthesize(made[1], tmp_path / "net", axi)
-    found = read_reports(project)
+    (found,) = read_reports(project)
+    assert found.design == (project.manifest.axi_top if axi else project.manifest.top)
     kernels = {layer.name: i for i, layer in enumerate(project.manifest.layers, 1) if layer.kind != "Clone"}
     del kernels["image"]
     assert {name: module.resources["lut"] for name, module in found.stages.items()} == {
@@ -139,6 +141,46 @@ def test_reports_find_their_stages(made, tmp_path, axi) -> None:
     assert others == ["clone_stream_array_ap_int_3u_array_ap_int_8_3u_126_s"]
     assert all(found.stages[name].ii == 2 + place % 2 for name, place in kernels.items())
     assert found.cosim[0].status == "Pass" and found.vivado is not None and found.vivado["bram18"] == 161
+
+
+def test_each_top_that_was_built_is_reported_with_its_own_figures(made, tmp_path) -> None:
+    plain = synthesize(made[1], tmp_path / "net")
+    both = synthesize(plain, plain.folder, axi=True)
+    tops = (both.manifest.top, both.manifest.axi_top)
+    own = both.folder / f"{tops[1]}_vivado_synth.rpt"
+    own.write_text(own.read_text().replace("123948", "55555"))
+    # As earlier releases named it: of which top function it is cannot be told.
+    shutil.copy(REPORTS / "utilization.rpt", both.folder / "vivado_synth.rpt")
+    found = read_reports(both)
+    assert tuple(each.design for each in found) == tops
+    assert [each.vivado and each.vivado["lut"] for each in found] == [123948, 55555]
+    own.unlink()
+    assert [each.vivado and each.vivado["lut"] for each in read_reports(both)] == [123948, None]
+
+
+def test_a_top_without_reports_does_not_hide_the_other(made, tmp_path) -> None:
+    project = synthesize(made[1], tmp_path / "net", axi=True)
+    (project.folder / f"{project.manifest.top}_prj" / "solution1" / "csim").mkdir(parents=True)
+    assert [each.design for each in read_reports(project)] == [project.manifest.axi_top]
+
+
+def test_the_report_that_earlier_releases_named_alike_is_the_only_tops(made, tmp_path) -> None:
+    project = synthesize(made[1], tmp_path / "net", axi=True)
+    own = project.folder / f"{project.manifest.axi_top}_vivado_synth.rpt"
+    own.rename(project.folder / "vivado_synth.rpt")
+    (found,) = read_reports(project)
+    assert found.vivado is not None and found.vivado["lut"] == 123948
+
+
+def test_reports_of_another_design_are_refused(made, tmp_path) -> None:
+    project = synthesize(made[1], tmp_path / "net")
+    own = project.folder / f"{project.manifest.top}_prj/solution1/syn/report/{project.manifest.top}_csynth.xml"
+    own.write_text(own.read_text().replace(f">{project.manifest.top}<", ">myproject<"))
+    with pytest.raises(HwsrError, match=rf"{own.name}: a report of 'myproject', which is another design"):
+        read_reports(project)
+    own.rename(own.with_name("myproject_csynth.xml"))
+    with pytest.raises(HwsrError, match=rf"no {own.name}: reports of another design"):
+        read_reports(project)
 
 
 def test_estimates_stand_beside_them(made, tmp_path) -> None:
@@ -154,6 +196,7 @@ def test_estimates_stand_beside_them(made, tmp_path) -> None:
     text = captured.get()
     for expected in (f"20,752 / {found.total.lut_csynth:,}", f"123,948 / {found.total.lut:,}", "4.344 ns of 5.0 ns"):
         assert expected in text
+    assert f"{project.manifest.top}: csynth" in text
     assert "co-simulation (Verilog): Pass, latency 2,840 to 5,444, interval 2,593 clocks" in text
 
 
@@ -166,13 +209,14 @@ def test_the_command_shows_and_writes_them(made, tmp_path, monkeypatch, capsys) 
         return _run()
 
     assert command(project.folder, "-m", model, "--json", out) == 0
-    written = json.loads(out.read_text())
+    (written,) = json.loads(out.read_text())["tops"]
+    assert written["top"] == project.manifest.top
     assert [stage["stage"] for stage in written["stages"]] == [layer.name for layer in project.manifest.layers[1:]]
     conv = next(stage for stage in written["stages"] if stage["kind"] == "conv")
     assert conv["csynth"]["latency_max"] == 1028 and conv["estimates"]["cycles"] > 0
     assert written["total"]["vivado"]["lut"] == 123948 and written["cosim"][0]["interval_max"] == 2593
     assert command(project.folder, "--json", out) == 0
-    written = json.loads(out.read_text())
+    (written,) = json.loads(out.read_text())["tops"]
     assert written["total"]["estimates"] is None and written["stages"][0]["estimates"] is None
     capsys.readouterr()
     assert command(made[1].folder) == 2

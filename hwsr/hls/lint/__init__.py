@@ -7,10 +7,11 @@ is static or not, an index depends on an unrolled counter or not.
 from pathlib import Path
 
 from hwsr.errors import HwsrError
-from hwsr.hls.lint import rules
+from hwsr.hls.lint import kernels, rules
 from hwsr.hls.lint.calls import reached
 from hwsr.hls.lint.cpp import read_firmware
 from hwsr.hls.lint.finding import Finding
+from hwsr.hls.lint.options import options
 from hwsr.hls.lint.ports import ports
 
 __all__ = ["Finding", "lint"]
@@ -25,8 +26,11 @@ def lint(folder: Path, top: str) -> list[Finding]:
     if top not in firmware.functions:
         raise HwsrError(f"{folder / f'{top}.cpp'} has no function '{top}'; write the project again with 'hwsr hls'")
     functions = reached(firmware.functions[top][0], firmware)
-    found = set(rules.recursion(functions, firmware))
+    found = {*rules.recursion(functions, firmware), *kernels.classes(functions, firmware)}
+    found |= set(kernels.top_function(functions[0]))
     for function in functions:
         found |= {*rules.allocations(function), *rules.refused(function), *rules.loop_bounds(function)}
         found |= {*rules.pragmas(function, firmware), *rules.dataflow(function, firmware), *ports(function, firmware)}
+        found |= {*kernels.pipelines(function), *kernels.arithmetic(function), *kernels.streams(function)}
+        found |= {*options(function)}
     return sorted(found)

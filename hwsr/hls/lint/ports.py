@@ -13,7 +13,7 @@ from tree_sitter import Node
 from hwsr.hls.lint.calls import arguments, callees
 from hwsr.hls.lint.cpp import Firmware, Function, Pragma, Variable, children, declared, line_of, text
 from hwsr.hls.lint.finding import Finding
-from hwsr.hls.lint.rules import LOOPS, has_pragma, is_static, loop_counter
+from hwsr.hls.lint.rules import LOOPS, has_pragma, is_static, loop_counter, loops_around
 
 PORTS = 2
 
@@ -75,7 +75,7 @@ class _Scope:
 def ports(function: Function, firmware: Firmware) -> Iterator[Finding]:
     """Check every pipelined loop of a function, and what it calls."""
     for node in function.nodes:
-        if node.type in LOOPS and _pipelined(node) and not any(map(_pipelined, _around(node))):
+        if node.type in LOOPS and _pipelined(node) and not any(map(_pipelined, loops_around(node))):
             walker = _Walker(firmware, function)
             body = node.child_by_field_name("body")
             assert body is not None
@@ -89,15 +89,8 @@ def _pipelined(loop: Node) -> bool:
     return body is not None and has_pragma(body, "PIPELINE")
 
 
-def _around(node: Node) -> Iterator[Node]:
-    while node.parent:
-        node = node.parent
-        if node.type in LOOPS:
-            yield node
-
-
 def _counters(loop: Node) -> Iterator[str]:
-    for node in (loop, *_around(loop)):
+    for node in (loop, *loops_around(loop)):
         counter = loop_counter(node) if node.type == "for_statement" else None
         if counter:
             yield counter.name

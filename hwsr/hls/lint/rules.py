@@ -151,6 +151,19 @@ def loop_bounds(function: Function) -> Iterator[Finding]:
             yield Finding.of(function, node, "loop-bound", reason)
 
 
+def loops_around(node: Node) -> Iterator[Node]:
+    """The loops that a node is in, the innermost first."""
+    while node.parent:
+        node = node.parent
+        if node.type in LOOPS:
+            yield node
+
+
+def is_counted(loop: Node, function: Function) -> bool:
+    """Whether a loop counts from one known number to another."""
+    return not _why_unbounded(loop, function)
+
+
 def _why_unbounded(loop: Node, function: Function) -> str:
     if loop.type != "for_statement":
         return f"a {loop.type.split('_')[0]} loop has no known number of turns; count with a for loop"

@@ -1,0 +1,122 @@
+"""Pragmas' options: the words that Vitis and Vivado HLS know, counts that can be, and dependences that hold.
+
+The tools ignore an option that they do not know, with a warning among thousands.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hwsr.hls.lint.cpp import Function, Pragma, text
+from hwsr.hls.lint.finding import Finding
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What a directive takes, in small letters: `key=value` pairs, words alone, and of the keys those it needs."""
+
+    keys: frozenset[str] = frozenset()
+    flags: frozenset[str] = frozenset()
+    needed: frozenset[str] = frozenset()
+
+
+def _options(keys: str = "", flags: str = "", needed: str = "") -> _Options:
+    return _Options(*(frozenset(words.split()) for words in (keys, flags, needed)))
+
+
+# Of both tools together (UG1399, UG902); directives that hwsr and hls4ml do not write are left out.
+_KNOWN = {
+    "AGGREGATE": _options("variable compact", needed="variable"),
+    "ARRAY_PARTITION": _options("variable type factor dim", "cyclic block complete off", "variable"),
+    "ARRAY_RESHAPE": _options("variable type factor dim", "cyclic block complete object off", "variable"),
+    "BIND_OP": _options("variable op impl latency", needed="variable op"),
+    "BIND_STORAGE": _options("variable type impl latency", needed="variable type"),
+    "DATAFLOW": _options(flags="disable_start_propagation"),
+    "DATA_PACK": _options("variable instance", "struct_level field_level", "variable"),
+    "DEPENDENCE": _options(
+        "variable class type direction distance dependent", "array pointer inter intra raw war waw true false"
+    ),
+    "INLINE": _options(flags="off recursive region"),
+    "INTERFACE": _options(
+        "mode port depth bundle register register_mode name offset latency clock direct_io",
+        "axis ap_ctrl_none ap_ctrl_hs ap_ctrl_chain ap_none ap_stable ap_vld ap_ack ap_hs ap_fifo ap_memory bram "
+        "s_axilite m_axi register both forward reverse off",
+        "port",
+    ),
+    "LATENCY": _options("min max"),
+    "LOOP_FLATTEN": _options(flags="off"),
+    "LOOP_MERGE": _options(flags="force"),
+    "LOOP_TRIPCOUNT": _options("min max avg"),
+    "PIPELINE": _options("ii style", "enable_flush rewind off"),
+    "RESOURCE": _options("variable core latency", needed="variable core"),
+    "STREAM": _options("variable depth dim type", "off", "variable depth"),
+    "UNROLL": _options("factor", "region skip_exit_check off"),
+}
+_WORDS = {
+    ("BIND_OP", "op"): frozenset({"add", "mul", "sub"}),
+    ("BIND_OP", "impl"): frozenset({"dsp", "fabric"}),
+    ("RESOURCE", "core"): frozenset({"dsp48", "mul_lut"}),
+}
+# The least that a count can be.
+_LEAST = {"depth": 1, "ii": 1, "factor": 1, "distance": 1, "dim": 0}
+
+
+@dataclass(frozen=True)
+class _Dependence:
+    """A dependence that a kernel may promise: all of its pragma, and what its constants stand for."""
+
+    variable: str
+    constants: dict[str, str]
+
+
+# No simulation shows a wrong one, so these are all there are. Each is between turns, of reads after writes, and a row
+# long: a column of the row buffer that a turn stores to is next read when the raster has come round to it.
+_DEPENDENCES = {
+    "conv": _Dependence("line", {"reuse_distance": "CONFIG_T::width"}),
+    "adder_conv": _Dependence("line", {"reuse_distance": "CONFIG_T::width"}),
+    # It stores in sub-row 0 alone, whose turns are `s` a column.
+    "upscale": _Dependence("row", {"reuse_distance": "CONFIG_T::in_width * s", "s": "CONFIG_T::factor"}),
+}
+_DEPENDENCE_FLAGS = frozenset({"inter", "raw", "true"})
+
+
+def options(function: Function) -> Iterator[Finding]:
+    """Every option is known and every count possible; a dependence is one that its kernel is known to have."""
+    for pragma in function.pragmas:
+        reasons = [*_unknown(pragma), *_impossible(pragma)]
+        if pragma.directive == "DEPENDENCE" and not _holds(pragma, function):
+            reasons.append(f"no dependence of '{function.title}' is known to be so; no simulation shows a wrong one")
+        for reason in reasons:
+            yield Finding(function.file, pragma.line, "pragma", reason)
+
+
+def _unknown(pragma: Pragma) -> Iterator[str]:
+    known = _KNOWN.get(pragma.directive)
+    if not known:
+        return
+    keys = {key.lower() for key in pragma.values}
+    for word in sorted((keys - known.keys) | ({flag.lower() for flag in pragma.flags} - known.flags)):
+        yield f"{pragma.directive} has no option '{word}'"
+    for key in sorted(known.needed - keys):
+        yield f"{pragma.directive} needs '{key}'"
+
+
+def _impossible(pragma: Pragma) -> Iterator[str]:
+    for key, value in pragma.values.items():
+        words = _WORDS.get((pragma.directive, key.lower()))
+        if words and value.lower() not in words:
+            yield f"{pragma.directive} has no {key} '{value}'"
+        least = _LEAST.get(key.lower())
+        if least is not None and not value.isidentifier() and not (value.isdecimal() and int(value) >= least):
+            yield f"{key} cannot be '{value}'"
+
+
+def _holds(pragma: Pragma, function: Function) -> bool:
+    known = _DEPENDENCES.get(function.title)
+    if not known or {flag.lower() for flag in pragma.flags} != _DEPENDENCE_FLAGS:
+        return False
+    constants = {name: variable for name, variable in function.locals.items() if name in known.constants}
+    spelled = {
+        name: re.sub(r"\s+", " ", text(variable.value)) for name, variable in constants.items() if variable.constant
+    }
+    return pragma.values == {"variable": known.variable, "distance": "reuse_distance"} and spelled == known.constants
