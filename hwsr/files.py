@@ -68,7 +68,10 @@ def writable_file(path: Path) -> Path:
     """Check, before what takes long, that a file can be made at `path`. Raises HwsrError."""
     if path.is_dir():
         raise HwsrError(f"cannot write {path}: it is a folder; name a file in it")
-    writable_folder(path.parent)
+    try:
+        writable_folder(path.parent)
+    except HwsrError as error:
+        raise HwsrError(f"cannot write {path}: no file can be made beside it ({error})") from error
     return path
 
 

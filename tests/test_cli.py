@@ -96,9 +96,17 @@ def test_a_mismatch_is_shown_with_its_layer_and_ends_with_code_1(
     report = json.loads((tmp_path / "csim.json").read_text())
     assert report["mismatches"] == report["frames"]["mismatches"] + report["images"][0]["mismatches"] > 0
     assert report["images"][0]["by_tiles"]["first"]["got"] != report["images"][0]["by_tiles"]["first"]["expected"]
-    # A mismatch outweighs figures that cannot be written.
     (tmp_path / "file").write_text("in the way")
-    assert hwsr(monkeypatch, *words, tmp_path / "file" / "csim.json") == 1
+    assert hwsr(monkeypatch, *words, tmp_path / "file" / "csim.json") == 2
+    said = capsys.readouterr()
+    assert f"cannot write {tmp_path / 'file' / 'csim.json'}" in said.err and "first mismatch" not in said.out
+
+    def disk_full(*_: object) -> None:
+        raise HwsrError("no space left")
+
+    # A mismatch outweighs figures that cannot be written in the end.
+    monkeypatch.setattr("hwsr.cli.hardware.write_figures", disk_full)
+    assert hwsr(monkeypatch, *words, tmp_path / "csim.json") == 1
 
 
 def test_an_export_of_other_weights_is_refused(
