@@ -10,7 +10,7 @@ from typer.exceptions import Abort, TyperException
 from hwsr.cli.app import app
 from hwsr.errors import DoesNotFit, HwsrError, InternalError, Interrupted
 
-# Each adds its commands to the app, in the order of the help text.
+# Each adds its commands to the app, in the order of the help text; nothing else is wanted of them (F401).
 # isort: off
 from hwsr.cli import training, quantization, hardware, planning, exploring, pipelines, reporting, pictures, networks  # noqa: F401
 # isort: on
@@ -49,7 +49,7 @@ def _run() -> int:
     except (Interrupted, KeyboardInterrupt, Abort) as stop:
         print(str(stop) or "interrupted", file=sys.stderr)
         return INTERRUPTED
-    except Exception as error:
+    except Exception as error:  # the last resort: no memory is bad input, anything else an error in hwsr, shown whole
         if isinstance(error, MemoryError) or _is_torch_out_of_memory(error):
             return _refuse("not enough memory for this; take a smaller network, frame or batch")
         traceback.print_exc()

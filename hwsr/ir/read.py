@@ -1,6 +1,5 @@
 """Reads a QONNX file into an IntGraph. The file is untrusted: everything is checked, nothing is executed."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -37,23 +36,17 @@ from hwsr.ir.graph import (
     Requantize,
     Scale,
     SpatialSum,
-    Table,
     Tensor,
     Upsample,
 )
 from hwsr.ir.seal import check_seal
+from hwsr.ir.table import FUNCTIONS, table_of
 
 # What a file says of itself where scales may be any number and zero points other than 0.
 AFFINE = ("hwsr.arithmetic", "affine")
 MAX_ACTIVATION_BITS = 16
-MAX_TABLE_BITS = 12
 # Pixels of a frame's side.
 LONGEST = 99_999
-# What becomes a table.
-FUNCTIONS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
-    "Sigmoid": lambda x: 1 / (1 + np.exp(-x)),
-    "Tanh": np.tanh,
-}
 
 
 def read_qonnx(path: Path) -> IntGraph:
@@ -215,7 +208,7 @@ class Reader:
             return
         operation, source = self.pending.get(node.input[0], ("", ""))
         if operation in FUNCTIONS:
-            self._emit(node, _table(self._name(label), operation, source, self.tensors[source].type, to))
+            self._emit(node, table_of(self._name(label), operation, source, self.tensors[source].type, to))
             return
         if operation == "Relu" and to.signed and to.bits == 1:
             raise HwsrError(f"node '{label}': one signed bit holds nothing after a Relu")
@@ -394,13 +387,3 @@ class Reader:
 
 def _label(node: onnx.NodeProto) -> str:
     return node.name or next(iter(node.output), node.op_type)
-
-
-def _table(name: str, function: str, source: str, of: QType, to: QType) -> Table:
-    """The table of Quant(function(q)) over every integer of the input's type."""
-    bits = max(of.bits, to.bits)
-    if bits > MAX_TABLE_BITS:
-        raise HwsrError(f"node '{name}': a table of {bits} bits is too large; quantize to {MAX_TABLE_BITS} at most")
-    x = np.ldexp(np.arange(of.lo, of.hi + 1, dtype=np.float64), -of.frac)
-    y = np.rint(np.ldexp(FUNCTIONS[function](x), to.frac))
-    return Table(name, (source,), np.clip(y, to.lo, to.hi).astype(np.int64), to)

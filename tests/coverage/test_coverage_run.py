@@ -55,7 +55,7 @@ def hwsr(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
     ],
 )
 def test_what_fails(changes: dict[str, object], says: str | None) -> None:
-    outcome = replace(GOOD, **changes)  # type: ignore[arg-type]
+    outcome = replace(GOOD, **changes)  # type: ignore[arg-type]  # each of its field's type
     assert outcome.failure is None if says is None else says in str(outcome.failure)
     assert outcome.as_json()["failure"] == outcome.failure
 

@@ -97,7 +97,7 @@ def test_the_commands_are_commands(report: Report) -> None:
     for line in commands(report, report.best[0]):
         program, name, *words = shlex.split(line)
         assert program == "hwsr"
-        command = group.commands[name]  # type: ignore[attr-defined]
+        command = group.commands[name]  # type: ignore[attr-defined]  # the app is a group
         command.make_parser(command.make_context(name, [], resilient_parsing=True)).parse_args(list(words))
     training, _, planning, _ = commands(report, report.best[0])
     assert f"'{SPECS[3]}'" in training and "--fps 60" in planning and "--out 64x48" in planning

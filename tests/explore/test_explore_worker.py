@@ -80,7 +80,7 @@ def test_an_interrupted_worker_gives_its_trial_back(storage: str, pretended: Pat
     def interrupted(*_: object) -> None:
         raise Interrupted("stopped")
 
-    working.trained = interrupted  # type: ignore[assignment]
+    working.trained = interrupted  # type: ignore[assignment]  # it only raises
     with pytest.raises(Interrupted, match="the same command goes on"):
         run(search, storage, 2)
     study = study_of(search, storage)
@@ -110,16 +110,16 @@ def test_a_training_that_fails_is_told_and_not_tried_again(pretended: Path, tmp_
     def failing(search: object, spec: object, console: object) -> object:
         if str(spec).endswith("int8"):
             raise HwsrError("the loss is not finite")
-        return fine(search, spec, console)  # type: ignore[arg-type]
+        return fine(search, spec, console)  # type: ignore[arg-type]  # passed on
 
-    working.trained = failing  # type: ignore[assignment]
+    working.trained = failing  # type: ignore[assignment]  # takes what it passes on
     study, console = study_of(search, storage), Console(file=io.StringIO())
     Worker(search, study, FITTING, None, console).run()
     came_to = tally(study)
     assert len(came_to.found) == FITTING // 2 and not any(each.spec.endswith("int8") for each in came_to.found)
     failed = [each for each in came_to.rejected if each.reason == "the loss is not finite"]
     assert len(failed) == len({each.spec for each in failed}) == FITTING // 2
-    assert "every network of the space is tried" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert "every network of the space is tried" in console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
 
 
 def test_a_trial_that_ends_every_worker_is_left_alone(pretended: Path, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from hwsr.errors import HwsrError
 from hwsr.ir.graph import Conv, Input, QType, Requantize
-from hwsr.ir.read import _table, read_qonnx
+from hwsr.ir.read import read_qonnx
+from hwsr.ir.table import table_of
 from hwsr.reference.run import run
 from tests.random_models import Builder, random_model
 
@@ -254,8 +255,8 @@ def test_damaged_nodes_are_refused_or_run(seed: int) -> None:
 def test_tables_are_float32s_too(frac: int) -> None:
     """qonnx's executor computes in float32; every entry for every 8-bit input must round to the same integer."""
     of = QType(8, True, frac)
-    sigmoid = _table("s", "Sigmoid", "x", of, QType(8, False, 8)).values
-    tanh = _table("t", "Tanh", "x", of, QType(8, True, 7)).values
+    sigmoid = table_of("s", "Sigmoid", "x", of, QType(8, False, 8)).values
+    tanh = table_of("t", "Tanh", "x", of, QType(8, True, 7)).values
     x = torch.arange(-128, 128).float() * 2.0**-frac
     assert sigmoid.tolist() == (torch.sigmoid(x) * 256).round().clamp(0, 255).int().tolist()
     assert tanh.tolist() == (torch.tanh(x) * 128).round().clamp(-128, 127).int().tolist()
