@@ -87,7 +87,7 @@ def _below(near: Mapping[str, int], timed: "_Timed", orders: Sequence[Sequence[P
     return depths if timed.keeps(simulate(timed.processes, depths, 2 * timed.frames)) else None
 
 
-def _both(timed: "_Timed", orders: Sequence[Sequence[Process]]) -> "Good":
+def _both(timed: "_Timed", orders: Sequence[Sequence[Process]]) -> Good:
     """Good are depths that keep the rate, and stand still in none of these orders."""
     return lambda tried: tried if timed.good(tried) and ends(orders, tried) else None
 
