@@ -98,6 +98,7 @@ def _top_as_json(reports: Reports, found: Synthesized) -> dict[str, Any]:
     total = found.total
     return {
         "top": reports.design,
+        "older_than_project": reports.older,
         "stages": [
             {
                 "stage": layer.name,
@@ -127,6 +128,8 @@ def render(found: Synthesized) -> Group:
 
 
 def _parts(reports: Reports, found: Synthesized) -> Iterator[Any]:
+    if reports.older:
+        yield f"{reports.design}: written before the project was; if that has changed, run its build_prj.tcl again"
     yield _stages(reports, found)
     if reports.vivado:
         title = f"{reports.design}: after Vivado's synthesis"

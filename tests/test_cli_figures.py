@@ -1,4 +1,4 @@
-"""The commands that check and draw: matrix and plot."""
+"""The commands that check and draw, matrix and plot, and what hls says of the device."""
 
 import json
 from pathlib import Path
@@ -71,3 +71,14 @@ def test_charts_that_are_refused(
         capsys, monkeypatch, ["plot", "tradeoff", "-o", tmp_path / "chart.png", "--no-paper"], "no networks to draw"
     )
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("device", "fits"), [("xc7a35t", False), ("xcvu9p", True)])
+def test_hls_says_where_the_device_is_too_small(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, device: str, fits: bool
+) -> None:
+    model = Path(__file__).parent.parent / "models" / "bl_x2_n16_b4_int8"
+    assert hwsr(monkeypatch, "hls", model, "--out", tmp_path / "net", "--device", device) == 0
+    shown = capsys.readouterr().out
+    assert (f"on {device}, by estimate, it does not fit: short of" in shown) != fits
+    assert ("hwsr plan" in shown) != fits

@@ -205,12 +205,29 @@ def hls(
         console.print(
             f"{project.manifest.axi_top} keeps {len(project.manifest.outside)} FIFOs outside: see docs/board.md"
         )
+    short = None if part else _shortage(asked, graphs(solved), depths, off_chip)
+    if short:
+        console.print(f"on {asked.device.part}, by estimate, it {short}", soft_wrap=True)
     if not has_board(project.manifest.part):
         console.print(f"no block design for {project.manifest.part}: board.tcl is for KV260 and ZCU104 (docs/board.md)")
     if is_too_new(project.manifest.backend, project.manifest.part):
         console.print(f"Vivado HLS has no part {project.manifest.part}: its README.md says what to do")
     figures = project.manifest.model_dump(mode="json")
     write_figures(json, figures | {"adder_graphs": {name: each.as_json() for name, each in solved.items()}})
+
+
+def _shortage(
+    asked: Asked, adders: Mapping[str, AdderGraph], depths: Mapping[str, int] | None, off_chip: bool
+) -> str | None:
+    """What the asked device is short of, by estimate, in one line; None where the project fits."""
+    from hwsr.estimate.design import estimate as estimate_design
+    from hwsr.estimate.show import shortage
+    from hwsr.ir.outside import frame_deep
+
+    stages = asked.hardware(adders).stages(asked.graph, depths)
+    outside = frame_deep(stages) if off_chip else ()
+    target = asked.device, asked.clock_mhz, asked.graph.frame, asked.backend.law
+    return shortage(estimate_design(asked.graph, stages, *target, outside))
 
 
 @app.command("hls-lint")

@@ -169,7 +169,12 @@ def _rate(estimate: Estimate) -> Text:
             f"off chip: {len(estimate.outside)} FIFOs of {held / 1e6:,.2f} MB in external memory, written and read at "
             f"{estimate.memory_mb_s:,.0f} MB/s together"
         )
+    lines.append(shortage(estimate) or "fits, by these estimates")
+    return Text("\n".join(lines))
+
+
+def shortage(estimate: Estimate) -> str | None:
+    """What the device is short of and the remedy, in one line; None where the design fits."""
     short = ", ".join(f"{missing:,} {name}" for name, missing in estimate.overflow.items())
     remedy = "'hwsr plan' folds every layer for what fits; or choose a larger --device"
-    lines.append(f"does not fit: short of {short}; {remedy}" if short else "fits, by these estimates")
-    return Text("\n".join(lines))
+    return f"does not fit: short of {short}; {remedy}" if short else None

@@ -17,6 +17,7 @@ from defusedxml.ElementTree import fromstring
 from hwsr.errors import HwsrError
 from hwsr.hls.axi import VIVADO_SYNTH
 from hwsr.hls.project import Project
+from hwsr.hls.replacing import MANIFEST
 
 # A report lists ports and loops; the largest known ones have some MB.
 MAX_BYTES = 1 << 26
@@ -71,7 +72,8 @@ class Cosim:
 @dataclass(frozen=True)
 class Reports:
     """What was found of the top function named `design`: its module, those of its stages by the stage's name, all
-    others; co-simulation; resources after Vivado's synthesis."""
+    others; co-simulation; resources after Vivado's synthesis. older: one was written before the project was, so it may
+    be of another one that was in its folder."""
 
     design: str
     top: Module | None
@@ -79,6 +81,7 @@ class Reports:
     others: tuple[Module, ...]
     cosim: tuple[Cosim, ...]
     vivado: dict[str, int] | None
+    older: bool
 
 
 def read_reports(project: Project) -> tuple[Reports, ...]:
@@ -106,6 +109,8 @@ def _reports(project: Project, top: str, solution: Path, alone: bool) -> Reports
     # Of either top, in projects of earlier releases.
     names = (f"{top}_{VIVADO_SYNTH}", *((VIVADO_SYNTH,) if alone else ()))
     vivado = next((path for name in names if (path := project.folder / name).is_file()), None)
+    read = (solution / "syn" / "report" / f"{top}_csynth.xml", cosim, vivado)
+    written = (project.folder / MANIFEST).stat().st_mtime
     stages: dict[str, Module] = {}
     own = {top}
     for place, layer in enumerate(project.manifest.layers, 1):
@@ -122,6 +127,7 @@ def _reports(project: Project, top: str, solution: Path, alone: bool) -> Reports
         others=tuple(module for name, module in sorted(modules.items()) if name not in own),
         cosim=read_cosim(cosim) if cosim.is_file() else (),
         vivado=read_utilization(vivado) if vivado else None,
+        older=any(path.stat().st_mtime < written for path in read if path and path.is_file()),
     )
 
 

@@ -1,6 +1,7 @@
 """Reports of vendor tools: their numbers, their stages, and what is no report."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -126,6 +127,13 @@ def synthesize(project: Project, folder: Path, axi: bool = False) -> Project:
     return replace(project, folder=folder)
 
 
+def printed(folder: Path, model: Path | None = None) -> str:
+    console = Console(width=150)
+    with console.capture() as captured:
+        console.print(render(synthesized(folder, model)))
+    return captured.get()
+
+
 @pytest.mark.parametrize("axi", [False, True])
 def test_reports_find_their_stages(made, tmp_path, axi) -> None:
     project = synthesize(made[1], tmp_path / "net", axi)
@@ -190,10 +198,7 @@ def test_estimates_stand_beside_them(made, tmp_path) -> None:
     assert found.total is not None and found.total.lut_csynth == sum(
         layer.resources.lut_csynth for layer in found.estimates.values()
     )
-    console = Console(width=150)
-    with console.capture() as captured:
-        console.print(render(found))
-    text = captured.get()
+    text = printed(project.folder, model)
     for expected in (f"20,752 / {found.total.lut_csynth:,}", f"123,948 / {found.total.lut:,}", "4.344 ns of 5.0 ns"):
         assert expected in text
     assert f"{project.manifest.top}: csynth" in text
@@ -221,6 +226,13 @@ def test_the_command_shows_and_writes_them(made, tmp_path, monkeypatch, capsys) 
     capsys.readouterr()
     assert command(made[1].folder) == 2
     assert "holds no report of a synthesis" in capsys.readouterr().err
+
+
+def test_reports_from_before_the_project_are_named(made, tmp_path) -> None:
+    project = synthesize(made[1], tmp_path / "net")
+    assert not read_reports(project)[0].older and "written before" not in printed(project.folder)
+    os.utime(project.folder / f"{project.manifest.top}_vivado_synth.rpt", (1, 1))
+    assert read_reports(project)[0].older and "written before the project was" in printed(project.folder)
 
 
 def test_a_project_of_another_release_is_not_compared(made, tmp_path) -> None:
