@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.released import table
 from hwsr.data.datasets import validation_images
 from hwsr.release import check_release
 from hwsr.train.checkpoint import load_network, load_tensors
@@ -14,6 +15,11 @@ MODELS = sorted(path.parent for path in (Path(__file__).parent.parent / "models"
 
 def test_there_are_released_models() -> None:
     assert MODELS
+
+
+def test_the_table_beside_them_has_their_scores() -> None:
+    folder = MODELS[0].parent
+    assert table(folder) in (folder / "README.md").read_text()
 
 
 @pytest.mark.parametrize("folder", MODELS, ids=[folder.name for folder in MODELS])
