@@ -351,3 +351,5 @@ def estimate_layers(
     )
     for reason, count in reasons.most_common():
         console.print(f"{count} layers: {reason}", markup=False)
+    for assumed, count in Counter(each for point in points for each in point["assumed"]).most_common():
+        console.print(f"{count} layers: {assumed}", markup=False)

@@ -36,10 +36,16 @@ _FABRICS = (
 
 def fabric_of(part: str) -> Fabric:
     """The fabric of an AMD part number; UltraScale+ where the number says nothing."""
-    for pattern, fabric in _FABRICS:
-        if re.match(pattern, part.lower()):
-            return fabric
-    return ULTRASCALE_PLUS
+    return _fabric(part) or ULTRASCALE_PLUS
+
+
+def is_known(part: str) -> bool:
+    """Whether a part number says which fabric it is."""
+    return _fabric(part) is not None
+
+
+def _fabric(part: str) -> Fabric | None:
+    return next((fabric for pattern, fabric in _FABRICS if re.match(pattern, part.lower())), None)
 
 
 def dsps(a_bits: int, b_bits: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 from hwsr.errors import HwsrError
 from hwsr.estimate.law import FIGURES
 from hwsr.estimate.model import COVERAGE, Prediction, predict
-from hwsr.estimate.reports import DESCRIPTION, Row, Undescribed, describe
+from hwsr.estimate.reports import DESCRIPTION, Row, Undescribed, assumptions, describe
 from hwsr.estimate.synthesis import after_synthesis
 
 SYNTHESIZED = ("lut", "ff", "dsp", "bram18", "uram")
@@ -20,6 +20,7 @@ FIELDS = {
     "ranges": f"low and high ends of each figure; csynth's hold the truth in {COVERAGE:.0%} of unseen repositories' "
     "reports",
     "reason": "why a figure is null; null where none is",
+    "assumed": "columns in words that are not known, and what they are taken for",
 }
 
 
@@ -63,6 +64,7 @@ def estimate_point(point: Row) -> dict[str, Any]:
         **_figures(found, FIGURES),
         "vivado_synth": _figures(after, SYNTHESIZED),
         "reason": reason,
+        "assumed": assumptions(described),
     }
 
 

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hwsr.estimate.fabric import Backend, fabric_of
+from hwsr.estimate.fabric import Backend, fabric_of, is_known
 from hwsr.estimate.kernel import Kernel, Kind
 from hwsr.estimate.products import Products
+from hwsr.estimate.types import DEFAULT, FixedType, parse_type
 
 Row = Mapping[str, Any]
 
@@ -72,41 +73,13 @@ WITHOUT_MODEL = {
     "separable_conv2d": "two kernels in one: their parameters are not in its row",
     "separable_conv1d": "two kernels in one: their parameters are not in its row",
 }
-# hls4ml's default type is ap_fixed<16,6>.
-DEFAULT_BITS, DEFAULT_INTEGER_BITS = 16, 6
-# A type of more is taken for a slip.
-MOST_BITS = 128
 NEWEST = (9999, 0)
+# Strategies that share multipliers.
+_FOLDING = ("resource", "unrolled", "compressed")
 
 
 class Undescribed(Exception):
     """A row that says too little for a model, and why."""
-
-
-@dataclass(frozen=True)
-class FixedType:
-    """ap_[u]fixed or ap_[u]int; `rounds`: it rounds or saturates."""
-
-    bits: int
-    integer: int
-    signed: bool
-    rounds: bool
-
-
-def parse_type(text: object) -> FixedType | None:
-    """A C++ type, or the tool's spelling of it in a module name: ap_fixed<16,6>, ap_ufixed_10_0_4_0_0, ap_int<8>."""
-    if not isinstance(text, str):
-        return None
-    found = re.match(r"(?:nnet::)?ap_(u?)(fixed|int)[<_](\d+)(?:[,_ ]+(-?\d+))?([^>]*)", text.strip())
-    if not found:
-        return None
-    unsigned, kind, bits, integer, rest = found.groups()
-    width = int(bits)
-    whole = width if kind == "int" else int(integer or DEFAULT_INTEGER_BITS)
-    if not 1 <= width <= MOST_BITS or abs(whole) > MOST_BITS:
-        return None
-    rounds = "RND" in rest or "SAT" in rest or (kind == "fixed" and bool(re.match(r"_(?!5_3)\d+_\d+", rest)))
-    return FixedType(width, whole, not unsigned, rounds)
 
 
 @dataclass(frozen=True)
@@ -186,14 +159,32 @@ def describe(row: Row) -> Kernel:
     return _weighted(kernel, row)
 
 
+def assumptions(row: Row) -> list[str]:
+    """What a row says in words that are not known here, and what is taken in their place."""
+    tool, strategy, device = (str(row.get(name) or "").lower() for name in ("tool", "strategy", "device"))
+    assumed = []
+    if tool and not any(name in tool for name in ("vivado", "vitis")):
+        assumed.append(f"tool {tool[:20]!r}: taken as Vivado HLS")
+    if strategy and not any(name in strategy for name in ("latency", "distributed", *_FOLDING)):
+        assumed.append(f"strategy {strategy[:20]!r}: taken as latency")
+    if device and not is_known(device):
+        assumed.append(f"device {device[:20]!r}: taken as UltraScale+")
+    for name, instead in {"data_type": "hls4ml's default", "weight_t": "data_type", "accum_t": "data_type"}.items():
+        if row.get(name) is not None and parse_type(row[name]) is None:
+            assumed.append(f"{name} {str(row[name])[:30]!r}: taken as {instead}")
+    return assumed
+
+
 def _check_numbers(row: Row) -> None:
     """Raise Undescribed where a column of numbers holds anything else; hls4ml writes -1 filters where it means none."""
     for name, (least, limit) in _NUMBERS.items():
         value = row.get(name)
         if value is None or (name, value) in (("n_zeros", 0), ("n_filt", -1)):
             continue
-        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < limit:
-            raise Undescribed(f"{name} is {str(value)[:20]!r}, not a number from {least} to below {limit}")
+        number = isinstance(value, int | float) and not isinstance(value, bool) and least <= value < limit
+        if not number or (name != "clock_target_ns" and value != int(value)):
+            what = "number" if name == "clock_target_ns" else "whole number"
+            raise Undescribed(f"{name} is {str(value)[:20]!r}, not a {what} from {least} to below {limit}")
 
 
 def _weighted(kernel: Kernel, row: Row) -> Kernel:
@@ -223,8 +214,10 @@ def _accumulated(kernel: Kernel, row: Row, fan_in: int) -> int | None:
 
 
 def _zeros(row: Row, total: int) -> int | None:
-    zeros = row.get("n_zeros")
-    if isinstance(zeros, int) and zeros > 0:
+    zeros = whole(row, "n_zeros")
+    if zeros is not None:
+        if zeros > total:
+            raise Undescribed(f"n_zeros is {zeros}, of {total} weights")
         return zeros
     pruned = re.search(r"(\d+(?:\.\d+)?) ?%", str(row.get("weights_pruned", "")))
     return round(total * float(pruned[1]) / 100) if pruned else None
@@ -232,7 +225,7 @@ def _zeros(row: Row, total: int) -> int | None:
 
 def _types(row: Row, streams: Streams) -> tuple[FixedType, FixedType, FixedType, FixedType]:
     """Of input, weights, accumulator and output."""
-    default = parse_type(row.get("data_type")) or FixedType(DEFAULT_BITS, DEFAULT_INTEGER_BITS, True, False)
+    default = parse_type(row.get("data_type")) or DEFAULT
     weight = parse_type(row.get("weight_t")) or default
     accumulator = parse_type(row.get("accum_t")) or default
     x = parse_type(streams.x_type)
@@ -251,7 +244,7 @@ def _sharing(row: Row) -> dict[str, Any]:
         reuse = 1
     if "distributed" in strategy:
         return {"adder_graph": True}
-    folded = reuse > 1 and any(name in strategy for name in ("resource", "unrolled", "compressed"))
+    folded = reuse > 1 and any(name in strategy for name in _FOLDING)
     return {"reuse_factor": reuse, "folded": folded}
 
 

@@ -28,6 +28,8 @@ from hwsr.simulate.run import simulate
 MOST_PIXELS = 1 << 17
 # Depths are sought on as many rows beyond those that convolutions hold.
 MORE_ROWS = 8
+# A part of them is left out in the second of the two heights that a tall frame's clocks are drawn out from.
+FEWER = 4
 # Pixels of a row on which they are sought first, and between two such rows; at half the width nothing is won by it.
 NARROW, APART = 32, 24
 
@@ -90,12 +92,15 @@ def found_depths(graph: IntGraph, hardware: Hardware, interval: float | None = N
         raise HwsrError(f"no FIFO depths let a frame take {interval:.10g} clocks: a stage alone takes more")
     tallest = _simulated_rows(graph)
     rows = tallest if graph.fixed_frame else min(2 * graph.radius + MORE_ROWS, tallest)
+    allowed = pace
     while True:
         part = on_frame(graph, (rows, graph.frame[1]))
         found = _smallest(part, hardware, pace, None if graph.fixed_frame else _drawn_out(part, hardware, pace))
-        tall = on_frame(graph, (tallest, graph.frame[1]))
-        if rows == tallest or _interval(tall, hardware, found) <= pace * hardware.slowest(tall):
+        beyond = interval_at(graph, hardware, found) / hardware.slowest(graph) - allowed
+        if beyond <= 0 or (rows == tallest and pace == 1):
             return found
+        if rows == tallest:
+            pace = max(pace - 2 * beyond, 1.0)
         rows = min(2 * rows, tallest)
 
 
@@ -128,11 +133,22 @@ def _drawn_out(graph: IntGraph, hardware: Hardware, pace: float) -> dict[str, in
 def interval_at(graph: IntGraph, hardware: Hardware, found: Mapping[str, int] | None = None) -> float:
     """Clocks from one frame to the next at given depths, by default the lowering's.
 
-    Of a frame taller than what is simulated: those of its slowest stage, and what the simulated rows lose to it.
+    Of a frame taller than what is simulated: those of its slowest stage, and what frames of two heights lose to it,
+    drawn out to its own: once FIFOs have filled every row loses the same.
     Raises HwsrError in a deadlock.
     """
-    part = on_frame(graph, (_simulated_rows(graph), graph.frame[1]))
-    return hardware.slowest(graph) + _interval(part, hardware, found) - hardware.slowest(part)
+    tall = _simulated_rows(graph)
+    lost = _lost(graph, tall, hardware, found)
+    if tall < graph.frame[0]:
+        short = tall - max(tall // FEWER, 1)
+        lost += (lost - _lost(graph, short, hardware, found)) / (tall - short) * (graph.frame[0] - tall)
+    return hardware.slowest(graph) + lost
+
+
+def _lost(graph: IntGraph, rows: int, hardware: Hardware, found: Mapping[str, int] | None) -> float:
+    """Clocks that the first rows of a frame take, as a frame, beyond those of the slowest stage."""
+    part = on_frame(graph, (rows, graph.frame[1]))
+    return _interval(part, hardware, found) - hardware.slowest(part)
 
 
 def _simulated_rows(graph: IntGraph) -> int:

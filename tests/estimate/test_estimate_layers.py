@@ -10,7 +10,8 @@ from hwsr.errors import HwsrError
 from hwsr.estimate.fit import calibration
 from hwsr.estimate.law import FIGURES
 from hwsr.estimate.predict import NO_FRAME, SYNTHESIZED, estimate_file, estimate_point, read_points
-from hwsr.estimate.reports import DESCRIPTION, FixedType, Streams, parse_module, parse_type
+from hwsr.estimate.reports import DESCRIPTION, Row, Streams, parse_module
+from hwsr.estimate.types import FixedType, parse_type
 
 CONV: dict[str, Any] = {
     "layer_type": "conv2d",
@@ -132,7 +133,31 @@ def test_strange_values_are_no_crash(name: str, value: object) -> None:
 )
 def test_numbers_that_are_none_are_named(name: str, value: object) -> None:
     found = estimate_point(CONV | {name: value})
-    assert found["lut"] is None and found["reason"].startswith(f"{name} is '{value}', not a number from ")
+    kind = "number" if name == "clock_target_ns" else "whole number"
+    assert found["lut"] is None and found["reason"].startswith(f"{name} is '{value}', not a {kind} from ")
+
+
+def test_numbers_that_make_no_layer_are_named() -> None:
+    assert "reuse_factor is '2.7', not a whole number" in estimate_point(CONV | {"reuse_factor": 2.7})["reason"]
+    assert "n_zeros is 1000000, of " in estimate_point(CONV | {"n_zeros": 1_000_000})["reason"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "as_if"),
+    [
+        ("tool", "Catapult", {"tool": "Vivado HLS"}),
+        ("strategy", "resorce", {"strategy": "latency"}),
+        ("device", "LFE5U-85F", {"device": "xczu9eg-ffvb1156-2-e"}),
+        ("weight_t", "float", {"weight_t": CONV.get("data_type")}),
+        ("data_type", "50% pruned", {"data_type": "ap_fixed<16,6>"}),
+    ],
+)
+def test_words_that_are_not_known_are_taken_for_others_and_said(column: str, value: str, as_if: Row) -> None:
+    assert estimate_point(CONV)["assumed"] == []
+    found, other = estimate_point(CONV | {column: value}), estimate_point(CONV | as_if)
+    (assumed,) = found.pop("assumed")
+    assert assumed.startswith(f"{column} ") and ": taken as " in assumed
+    assert other.pop("assumed") == [] and found == other
 
 
 def test_no_zeros_and_no_filters_are_said_so() -> None:
@@ -172,7 +197,13 @@ def test_streams_of_a_module() -> None:
         ("ap_int<2>", FixedType(2, 2, True, False)),
         ("ap_uint<1>", FixedType(1, 1, False, False)),
         ("ap_fixed<12,-2>", FixedType(12, -2, True, False)),
+        ("ap_fixed< 8, 1 >", FixedType(8, 1, True, False)),
+        ("nnet::array<ap_fixed<8,1>,16*1>", FixedType(8, 1, True, False)),
+        ("ac_fixed<8,1,true>", FixedType(8, 1, True, False)),
+        ("ac_int<4, false>", FixedType(4, 4, False, False)),
+        ("std::uint8_t", FixedType(8, 8, False, False)),
         ("float", None),
+        ("ap_fixed<200,1>", None),
         (None, None),
     ],
 )

@@ -1,0 +1,55 @@
+"""The rate of whole frames: what is drawn out of their first rows is what the whole simulation finds."""
+
+import pytest
+
+from hwsr.estimate.design import timing_on
+from hwsr.estimate.devices import find_device
+from hwsr.ir.graph import IntGraph
+from hwsr.ir.tiling import on_frame
+from hwsr.plan import depths as depths_module
+from hwsr.plan.depths import Hardware, found_depths, interval_at
+from hwsr.simulate.process import depths
+from tests.hls.hls_graphs import Net
+
+TIMING = timing_on(find_device("kv260"), 200.0, "vitis")
+
+
+def anchored(scale: int) -> IntGraph:
+    """Head, a convolution and a pixel shuffle beside an upsampled input."""
+    net = Net((8, 8), seed=8)
+    x = net.layer("body", net.head(4), 3 * scale**2, frac=9)
+    up = net.conv("up", x, 3 * scale**2, frac=8)
+    return net.finish(
+        net.shuffle("shuffle", net.requantize(up, bits=9, frac=8), scale), net.upsample("up2", "x", scale)
+    )
+
+
+@pytest.mark.parametrize("words", [0, 200])
+def test_what_every_row_loses_counts_for_every_row(monkeypatch: pytest.MonkeyPatch, words: int) -> None:
+    graph = on_frame(anchored(2), (60, 480))
+    hardware = Hardware(4, {}, TIMING)
+    shallow = depths(hardware.stages(graph))
+    skip = max(shallow, key=lambda stream: shallow[stream])
+    shallow[skip] -= words
+    whole = interval_at(graph, hardware, shallow)
+    monkeypatch.setattr(depths_module, "MOST_PIXELS", 480 * 24)
+    assert interval_at(graph, hardware, shallow) == whole
+    lost = whole / hardware.slowest(graph) - 1
+    assert lost > 0.05 if words else lost < 0.02
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_the_lowerings_depths_keep_the_rate_of_wide_frames(scale: int) -> None:
+    graph = on_frame(anchored(scale), (40, 1280))
+    hardware = Hardware(scale**2, {}, TIMING)
+    assert interval_at(graph, hardware) < 1.04 * hardware.slowest(graph)
+
+
+def test_depths_keep_the_asked_rate_of_the_whole_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = on_frame(anchored(2), (120, 160))
+    hardware = Hardware(4, {}, TIMING)
+    asked = 1.01 * hardware.slowest(graph)
+    monkeypatch.setattr(depths_module, "MOST_PIXELS", 160 * 24)
+    found = found_depths(graph, hardware, asked)
+    monkeypatch.undo()
+    assert interval_at(graph, hardware, found) <= asked
