@@ -15,7 +15,8 @@ FRAME ?= 48x48
 BACKEND ?= Vitis
 # Vivado HLS came before KV260's part.
 DEVICE ?= $(if $(filter Vivado,$(BACKEND)),zcu104,kv260)
-CLOCK ?= 200
+# In MHz; empty: the usual one of the device.
+CLOCK ?=
 # Clocks that an input pixel may take; empty: scale^2.
 REUSE ?=
 # What `make plan` writes, for images of OUT (at FPS a second; empty: as many as fit); hls and estimate build by PLAN.
@@ -32,9 +33,10 @@ NAME ?= $(call slug,$(NET))
 RUN := runs/$(NAME)
 PROJECT := hls_projects/$(NAME)_$(call slug,$(BACKEND))
 TRAIN_OPTIONS = --steps $(STEPS) $(if $(DATA),--data "$(DATA)") $(if $(RESUME),--resume)
+CLOCKED = $(if $(CLOCK),--clock $(CLOCK))
 FOLDED = $(if $(REUSE),--reuse-factor $(REUSE))
 # A plan decides all of these.
-HARDWARE = $(if $(PLAN),--plan "$(PLAN)",--backend $(BACKEND) --device $(DEVICE) --clock $(CLOCK) $(FOLDED))
+HARDWARE = $(if $(PLAN),--plan "$(PLAN)",--backend $(BACKEND) --device $(DEVICE) $(CLOCKED) $(FOLDED))
 # Exported means are those of small tiles; whole frames get theirs in hardware.
 EXPORT = $(HWSR) export "$(RUN)" $(if $(OFF_CHIP),,--frame $(FRAME))
 WHOLE = $(if $(OFF_CHIP),--off-chip --frame $(FRAME))
@@ -71,7 +73,7 @@ export: $(RUN)/model.safetensors
 	$(EXPORT)
 
 plan: export
-	$(HWSR) plan "$(RUN)" --device $(DEVICE) --clock $(CLOCK) --backend $(BACKEND) --out $(OUT) \
+	$(HWSR) plan "$(RUN)" --device $(DEVICE) $(CLOCKED) --backend $(BACKEND) --out $(OUT) \
 	    $(if $(FPS),--fps $(FPS)) --output "$(RUN)/plan.json"
 
 hls: export

@@ -25,8 +25,8 @@ from hwsr.ir.graph import Conv, IntGraph
 from hwsr.simulate.process import depths
 
 # The estimate of each figure: in csynth's report, and after Vivado's synthesis.
-CSYNTH = {"lut": "lut_csynth", "ff": "ff_csynth", "dsp": "dsp", "bram18": "bram18_csynth"}
-VIVADO = {"lut": "lut", "ff": "ff", "dsp": "dsp", "bram18": "bram18"}
+CSYNTH = {"lut": "lut_csynth", "ff": "ff_csynth", "dsp": "dsp", "bram18": "bram18_csynth", "uram": "uram"}
+VIVADO = {"lut": "lut", "ff": "ff", "dsp": "dsp", "bram18": "bram18", "uram": "uram"}
 NOTE = "measured / estimated; an estimate has the FIFOs into its stage, of which csynth tells in the total alone"
 
 

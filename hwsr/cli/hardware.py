@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 PlanOption = Annotated[Path | None, typer.Option(help="plan file, which decides all that hardware is built by")]
 DeviceOption = Annotated[str | None, typer.Option(help="board or part [kv260; for Vivado HLS projects zcu104]")]
-ClockOption = Annotated[float | None, typer.Option(help="clock in MHz [200]")]
+ClockOption = Annotated[float | None, typer.Option(help="clock in MHz [the device's usual one]")]
 ReuseOption = Annotated[int | None, typer.Option(help="clocks an input pixel may take [scale^2]")]
 BackendOption = Annotated[Backend | None, typer.Option(help="whose HLS compiler [Vitis]")]
 
@@ -91,7 +91,8 @@ def asked_of(
     if plan is None:
         image = parse_size(frame) if frame else graph.frame
         reuse = graph.scale**2 if reuse_factor is None else reuse_factor
-        part, mhz = find_device(device or "kv260"), check_clock(200.0 if clock is None else clock)
+        part = find_device(device or "kv260")
+        mhz = part.clock_mhz if clock is None else check_clock(clock)
         return Asked(on_frame(graph, image), image, reuse, part, mhz, backend or Backend.VITIS)
     given = {"device": device, "clock": clock, "reuse-factor": reuse_factor, "backend": backend, "frame": frame}
     for name, value in given.items():

@@ -49,6 +49,7 @@ def plan(
     from hwsr.plan.show import as_json, render
 
     graph, part = model_graph(model), find_device(device)
+    _ = part.hls_part  # what is planned is built by HLS
     mhz = part.clock_mhz if clock is None else check_clock(clock)
     target = Target(part, mhz, parse_size(out), fps, backend.law)
     progress = partial(track, description="sharing sums", console=console, transient=True)

@@ -42,7 +42,10 @@ class Device:
     def hls_part(self) -> str:
         """The part's number for Vitis or Vivado HLS. Raises HwsrError for a part of another vendor."""
         if not self.full_part.startswith("xc"):
-            raise HwsrError(f"{self.part} ({self.board}): Vitis and Vivado HLS build for AMD's parts alone")
+            raise HwsrError(
+                f"{self.part} ({self.board}): Vitis and Vivado HLS build for AMD's parts alone; "
+                "'hwsr estimate' takes any"
+            )
         return self.full_part
 
 

@@ -65,6 +65,7 @@ FIGURES = {
         UNFITTED,
     ),
     "bram18": Figure("18 Kb block RAMs after logic synthesis", "as csynth's", UNFITTED),
+    "uram": Figure("UltraRAMs", "none: no memory is bound to them", "none, where HLS binds none by itself"),
     "ranges": Figure(
         "low and high end, by figure",
         "of LUT and FF, 1.5 times as wide as reports of folded stock kernels scatter, and with or without small "

@@ -7,7 +7,10 @@ from hwsr.estimate.memories import LUT_MEMORY_BITS, MEMORY_BITS, SRL_BITS, bram1
 
 @dataclass(frozen=True)
 class Resources:
-    """`*_csynth` is what HLS's own report would say, the others what is left after logic synthesis; BRAM in 18 Kb."""
+    """`*_csynth` is what HLS's own report would say, the others what is left after logic synthesis; BRAM in 18 Kb.
+
+    uram: none, since no memory is bound to it, and HLS does not do so by itself.
+    """
 
     lut_csynth: int = 0
     lut: int = 0
@@ -16,6 +19,7 @@ class Resources:
     dsp: int = 0
     bram18_csynth: int = 0
     bram18: int = 0
+    uram: int = 0
 
     def __add__(self, other: "Resources") -> "Resources":
         return Resources(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))

@@ -142,6 +142,14 @@ def _device(estimate: Estimate) -> Table:
         style = "red" if name in estimate.overflow else None
         row = (f"{getattr(total, name):,}", ranges[name], f"{getattr(device, name):,}", f"{share:.1%}")
         table.add_row(FIGURES[name].unit, *row, style=style)
+    if device.uram:
+        table.add_row(
+            FIGURES["uram"].unit,
+            f"{total.uram:,}",
+            ranges["uram"],
+            f"{device.uram:,}",
+            f"{total.uram / device.uram:.1%}",
+        )
     for name in ("lut_csynth", "ff_csynth", "bram18_csynth"):
         table.add_row(FIGURES[name].unit, f"{getattr(total, name):,}", ranges[name], "", "")
     table.caption = "\n".join(filter(None, (f"error {UNFITTED}", device.note)))

@@ -239,16 +239,17 @@ def _what_would_fit(graph: IntGraph, planned: Planned) -> Iterator[Fact]:
             yield Fact("fits", f"what fits this device makes {fps:,.1f} images a second", {"fps": fps})
     if planned.too_slow:
         return
-    larger = [
-        device
-        for device in sorted(devices(), key=lambda device: device.lut)
-        if device.family != "ECP5" and device.lut > planned.target.device.lut
-    ]
-    for device in larger:
-        other = outline(graph, replace(planned.target, device=device), planned)
+    own, clock = planned.target.device, planned.target.clock_mhz
+    for device in sorted(devices(), key=lambda device: device.lut):
+        if device.family == "ECP5" or not any(getattr(device, kind) > getattr(own, kind) for kind in KINDS):
+            continue
+        # Another family's usual clock may be slower than what was asked for.
+        mhz = clock if device.family == own.family else min(clock, device.clock_mhz)
+        other = outline(graph, replace(planned.target, device=device, clock_mhz=mhz), planned)
         if other.met:
-            text = f"the smallest listed device that holds it is {device.part} ({device.board}): {_outcome(other)}"
-            yield Fact("fits", text, {"device": device.part} | _figures(other))
+            name = f"{device.part} ({device.board}) at {mhz:g} MHz"
+            text = f"the listed device of fewest LUTs that holds it is {name}: {_outcome(other)}"
+            yield Fact("fits", text, {"device": device.part, "clock_mhz": mhz} | _figures(other))
             return
 
 

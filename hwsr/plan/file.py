@@ -71,7 +71,7 @@ class Plan(BaseModel):
     backend: Literal["Vitis", "Vivado"]
     clock_mhz: Annotated[float, Field(ge=1, le=2000)]
     out: Size
-    fps: float | None
+    fps: Annotated[float, Field(gt=0, le=1e9)] | None
     image: Size
     frame: Size
     proved: bool
@@ -184,8 +184,14 @@ def solved_adders(plan: Plan, graph: IntGraph, progress: Progress = iter) -> dic
 
 
 def _check(path: Path, plan: Plan, graph: IntGraph) -> None:
-    """Raise unless every stage that multiplies has its folding, once, with the clocks that it names."""
+    """Raise unless sizes fit and every stage that multiplies has its folding, once, with the clocks that it names."""
     again = f"; run 'hwsr plan' again ({path})"
+    image = tuple(-(-side // graph.scale) for side in plan.out)
+    if plan.image != image:
+        wrong = f"an image of {plan.image[1]}x{plan.image[0]} is not what {plan.out[1]}x{plan.out[0]} pixels come of"
+        raise HwsrError(f"{wrong}{again}")
+    if not graph.fixed_frame and not (plan.frame[0] == image[0] and plan.frame[1] <= image[1]):
+        raise HwsrError(f"the plan's frame {plan.frame[1]}x{plan.frame[0]} is no strip of its image{again}")
     if len(plan.foldings) != len(plan.stages):
         raise HwsrError(f"the plan folds a stage twice{again}")
     try:

@@ -91,6 +91,10 @@ def stage(planned: Planned, **changes: Any) -> dict[str, Any]:
         ({"surplus": 1}, "surplus"),
         ({"graph": "0" * 64}, "another model"),
         ({"stages": []}, "folds nothing of 'head'"),
+        ({"fps": 0}, "fps"),
+        ({"out": [2160, 3840]}, "an image of .* is not what 3840x2160 pixels come of; run 'hwsr plan' again"),
+        ({"image": [100, 100]}, "an image of 100x100 is not what"),
+        ({"out": [2, 2], "image": [1, 1]}, "is no strip of its image"),
     ],
 )
 def test_damaged_plans_are_refused(planned: Planned, tmp_path: Path, changes: dict, complaint: str) -> None:
