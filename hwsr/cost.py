@@ -24,7 +24,7 @@ from hwsr.export.qonnx import export_qonnx
 from hwsr.ir.graph import IntGraph
 from hwsr.ir.read import read_qonnx
 from hwsr.quant import build, set_quantized
-from hwsr.release import read_release
+from hwsr.release import released
 from hwsr.spec import ModelSpec, Precision, Spec
 from hwsr.train.checkpoint import load_model, load_network
 from hwsr.zoo.accounting import count, low_resolution
@@ -80,7 +80,7 @@ def costed(folder: Path, benchmark: str, data: Path | None, share: bool, progres
         mean = evaluate(run, validation_images(scale, data), scale)[-1]
         psnr, ssim = mean.psnr, mean.ssim
     else:
-        scores = read_release(folder).scores
+        scores = released(folder).scores
         if benchmark not in scores:
             raise HwsrError(f"{folder}: its release has no score on {benchmark}; it has {', '.join(scores)}")
         psnr, ssim = scores[benchmark].psnr, scores[benchmark].ssim

@@ -238,11 +238,8 @@ def read_release(folder: Path) -> Release:
         raise HwsrError(f"{path} is damaged; write it again with 'hwsr release'") from error
 
 
-def check_release(folder: Path) -> Release:
-    """Check a released folder by its release.json: spec, hashes, and what the reference makes of a photograph.
-
-    Raises HwsrError with the first thing that does not fit.
-    """
+def released(folder: Path) -> Release:
+    """The release.json of a folder, whose files are those that were released. Raises HwsrError."""
     said = read_release(folder)
     try:
         found = _hashes(folder, said.engine)
@@ -250,7 +247,16 @@ def check_release(folder: Path) -> Release:
         raise HwsrError(f"cannot read {error.filename}: {error.strerror}; release {folder} again") from error
     for name, digest in said.files.items():
         if found.get(name) != digest:
-            raise HwsrError(f"{folder / name} is not the file that was released; copy it anew")
+            raise HwsrError(f"{folder / name} is not the file that was released; copy it anew, or release it again")
+    return said
+
+
+def check_release(folder: Path) -> Release:
+    """Check a released folder by its release.json: spec, hashes, and what the reference makes of a photograph.
+
+    Raises HwsrError with the first thing that does not fit.
+    """
+    said = released(folder)
     card = load_tensors(model_file(folder))[1]
     if card.spec != said.spec or card.step != card.recipe.steps:
         raise HwsrError(f"{folder}: the weights are of '{card.spec}' at step {card.step}, not of '{said.spec}'")

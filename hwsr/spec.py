@@ -84,6 +84,8 @@ SP_RATIOS = (1, 2, 4, 6)
 # The published networks, with their image channels: 3 for RGB, 1 for luma alone.
 PEERS = {"srcnn": 1, "fsrcnn": 1, "fsrcnn-s": 1, "espcn": 1, "carn-m": 3, "abpn": 3, "xlsr": 3, "sesr-m5": 1}
 # Those whose layers LiteRT's int8 has no like of, with the layer.
+# An accumulator of bicubic interpolation in fixed point.
+BICUBIC_BITS = 19
 NOT_AFFINE = {"srcnn": "bicubic interpolation"} | dict.fromkeys(("fsrcnn", "fsrcnn-s", "sesr-m5"), "PReLU")
 
 _NAME = re.compile(r"^(?P<st>ST-)?(?P<unit>[a-z0-9]+)(?P<erum>-e)?(?P<args>\([^)]*\))?(?P<place>\[[a-z+]+\])?$")
@@ -174,6 +176,8 @@ class PeerSpec:
             raise HwsrError(f"'{self.name}' has no ternary form; choose float or int8, or ST-bl for SP-convs")
         if self.precision is Precision.INT8_AFFINE and self.name in NOT_AFFINE:
             raise HwsrError(f"'{self.name}' has no affine form of its {NOT_AFFINE[self.name]}; choose float or int8")
+        if self.name == "srcnn" and (self.bits.accumulator or BICUBIC_BITS) < BICUBIC_BITS:
+            raise HwsrError(f"'{self.name}': its bicubic interpolation needs acc{BICUBIC_BITS} or more")
         _check_scale(self.scale)
 
     def __str__(self) -> str:

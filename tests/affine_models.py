@@ -19,6 +19,7 @@ class AffineBuilder(Builder):
         super().__init__(choose, frame)
         self.scale: dict[str, float] = {}
         self.reach: dict[str, float] = {}
+        self.zero: dict[str, int] = {}
         pixels = self.quant("image", 8, False, 2.0**-8)
         self.image = self.quant(self.node("Add", [pixels, self.constant(-0.5)], 3), 8, True, 2.0**-8)
         self.scale[self.image], self.reach[self.image] = 2.0**-8, 128
@@ -28,12 +29,12 @@ class AffineBuilder(Builder):
         exact = (1.0, 1.5, 1.25, 1.75)[self.choose(0, 3)] * 2.0 ** -self.choose(4, 9)
         return exact if self.choose(0, 1) else float(np.float32(exact * self.rng.uniform(0.7, 1.4)))
 
-    def shifted(self, x: str, scale: float, zero_point: int, out: str = "") -> str:
-        """Put x on int8 of any scale, with a zero point."""
+    def shifted(self, x: str, scale: float, zero_point: int, out: str = "", signed: bool = True) -> str:
+        """Put x on int8 or uint8 of any scale, with a zero point."""
         inputs = [x, self.constant(scale), self.constant(float(zero_point)), self.constant(8.0)]
-        options = {"signed": 1, "narrow": 0, "rounding_mode": "ROUND"}
+        options = {"signed": int(signed), "narrow": 0, "rounding_mode": "ROUND"}
         made = self.node("Quant", inputs, self.channels[x], out, domain="qonnx.custom_op.general", **options)
-        self.scale[made], self.reach[made] = float(np.float32(scale)), 128
+        self.scale[made], self.reach[made], self.zero[made] = float(np.float32(scale)), 128, zero_point
         return made
 
     def act(self, x: str, relu: bool = True, out: str = "") -> str:
@@ -132,6 +133,14 @@ class AffineBuilder(Builder):
                 return self.function(x, "Tanh")
             case "requantize":
                 return x
+            case "saturate":
+                # The grid that x is on already, and half of the integers.
+                if self.zero.get(x, 0) < 0:
+                    x = self.shifted(x, self.scale[x], -self.zero[x] - 1)
+                held = self.shifted(x, self.scale[x], self.zero.get(x, 0), signed=False)
+                if self.choose(0, 1):
+                    held = self.concat([held, self.act(self.conv(x, self.choose(1, 4), (1, 1)))])
+                return self.conv(held, self.choose(1, 6), KERNELS[self.choose(0, 3)])
         raise ValueError(kind)
 
     def model(self, factor: int = 1) -> onnx.ModelProto:
@@ -145,7 +154,7 @@ class AffineBuilder(Builder):
         return model
 
 
-OPERATIONS = ("conv", "depthwise", "grouped", "add", "mean", "attention", "concat", "tanh", "requantize")
+OPERATIONS = ("conv", "depthwise", "grouped", "add", "mean", "attention", "concat", "tanh", "requantize", "saturate")
 
 
 def one_operation(choose: Choose, frame: tuple[int, int], kind: str) -> onnx.ModelProto:

@@ -1,9 +1,12 @@
 """Networks at equal cost: the chart and its table, and widths that match."""
 
+import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from hwsr.adders.cost import NetworkCost
 from hwsr.cost import drawn_cost, float_cost, matches
@@ -41,7 +44,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
             params=1,
             mult_adds=1,
             scores={"Set5": Quality(psnr, 0.9)},
-            files={},
+            files={
+                path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+                for path in sorted((folder / name).glob("model.[so]*"))
+            },
             output_sha256="",
         )
         (folder / name / RELEASE).write_text(said.model_dump_json())
@@ -101,6 +107,24 @@ def test_widths_that_a_unit_cannot_have_are_left_out() -> None:
     assert [
         found.spec for found in matches(parse_spec("blrxn(r=2,g=4) x2 n8 g0 b1 noca"), target, [Precision.FLOAT])
     ] == ["blrxn(r=2,g=4)[rg] x2 n16 g0 b1 noca"] * 2
+
+
+def test_scores_of_other_weights_are_refused(
+    models: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    shutil.copytree(models[0], tmp_path / "again")
+    network = build(parse_spec(FLOAT))
+    with torch.no_grad():
+        network.head.bias.add_(1)
+    save_model(tmp_path / "again", network, CARD.model_copy(update={"spec": FLOAT}))
+    refused(capsys, monkeypatch, ["plot", "cost", tmp_path / "again", "-o", tmp_path / "x.png"], "or release it again")
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_equal_of_a_file_asks_for_its_folder(
+    models: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused(capsys, monkeypatch, ["equal", models[1] / "model.onnx"], "give the folder of the trained model")
 
 
 def test_equal_of_a_model(models: list[Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from hwsr.adders.layers import Layer, Matrix, layers
 from hwsr.adders.shared import Adders, shared, together
+from hwsr.errors import HwsrError
 from hwsr.ir.graph import IntArray, IntGraph
 
 Progress = Callable[[Iterable[Layer]], Iterable[Layer]]
@@ -39,8 +40,14 @@ class LayerCost:
 
 
 def count(graph: IntGraph, progress: Progress = iter) -> list[LayerCost]:
-    """The cost of every layer that works on the image. Raises HwsrError when the cache cannot be written."""
-    return [_cost(layer) for layer in progress(layers(graph))]
+    """The cost of every layer that works on the image.
+
+    Raises HwsrError where there is none, and when the cache cannot be written.
+    """
+    found = layers(graph)
+    if not found:
+        raise HwsrError("the network has no convolution, and so nothing to add up; give another one")
+    return [_cost(layer) for layer in progress(found)]
 
 
 def _cost(layer: Layer) -> LayerCost:

@@ -44,7 +44,7 @@ def adders(model: ModelFolder, json: JsonOption = None) -> None:
 
 
 @app.command()
-def equal(model: ModelFolder, json: JsonOption = None) -> None:
+def equal(model: Annotated[Path, typer.Argument(help="folder of an exported model")], json: JsonOption = None) -> None:
     """Find the float and the int8 network at about the bits and at about the adder bits of an exported model."""
     from hwsr.cost import model_matches, render_matches
 

@@ -24,10 +24,13 @@ def quantize_command(
 ) -> None:
     """Quantize a trained float model from a few images, without training."""
     from hwsr.quantize import quantize_model
+    from hwsr.train.checkpoint import load_tensors, model_file
 
     progress = partial(track, description="quantizing", console=console, transient=True)
     card = quantize_model(model, to, out, data, seed, progress)
-    console.print(f"quantized {card.spec}: {card.history[-1].mean:.2f} dB on the validation images -> {out}")
+    full = load_tensors(model_file(model))[1].history
+    beside = f" (float: {full[-1].mean:.2f})" if full else ""
+    console.print(f"quantized {card.spec}: {card.history[-1].mean:.2f} dB on the validation images{beside} -> {out}")
     write_figures(json, card.model_dump(mode="json"))
 
 

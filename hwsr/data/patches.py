@@ -21,7 +21,9 @@ class PatchSampler:
         self._large = [i for i, image in enumerate(images) if min(image.lr.shape[:2]) >= patch]
         if not self._large:
             side = patch * scale
-            raise HwsrError(f"no training image holds a patch of {side}x{side} pixels; give larger images or --patch")
+            raise HwsrError(
+                f"no training image holds a patch of {side}x{side} pixels; give larger images, or smaller patches"
+            )
         self.usable = len(self._large)
 
     def batch_at(self, step: int) -> tuple[Uint8Image, Uint8Image]:

@@ -17,7 +17,8 @@ from torch import Tensor
 from hwsr import __version__
 from hwsr.errors import HwsrError
 from hwsr.files import atomic_path
-from hwsr.ir.read import AFFINE
+from hwsr.ir.accumulators import accumulators
+from hwsr.ir.read import AFFINE, read_qonnx
 from hwsr.ir.seal import sealed
 from hwsr.spec import Precision
 from hwsr.train.checkpoint import digest
@@ -71,7 +72,7 @@ class _Manager(QONNXManager):
 def export_qonnx(network: Network, path: Path, frame: tuple[int, int] = DEFAULT_FRAME) -> None:
     """Write `network` to `path`. frame: (H, W) in pixels of the input that hardware is built for.
 
-    Raises HwsrError for a float network, and when the file cannot be written.
+    Raises HwsrError for a float network, for sums wider than its spec allows, and when the file cannot be written.
     """
     if network.spec.precision is Precision.FLOAT:
         raise HwsrError(f"'{network.spec}' is a float network; export one with int8, wNaN or ST- in its spec")
@@ -91,6 +92,15 @@ def export_qonnx(network: Network, path: Path, frame: tuple[int, int] = DEFAULT_
         model = onnx.load_model(str(temporary), load_external_data=False)
         _name(model, network)
         temporary.write_bytes(sealed(_with_shapes(model)))
+        if network.spec.bits.accumulator:
+            _check_accumulators(temporary, network.spec.bits.accumulator)
+
+
+def _check_accumulators(path: Path, bits: int) -> None:
+    """Raise unless the sums of every convolution are proved to fit."""
+    widest = max(accumulators(read_qonnx(path)), key=lambda each: each.bits)
+    if widest.bits > bits:
+        raise HwsrError(f"'{widest.layer}' needs an accumulator of {widest.bits} bits, more than acc{bits}: allow more")
 
 
 def _name(model: onnx.ModelProto, network: Network) -> None:

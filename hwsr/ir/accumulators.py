@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
+from hwsr.errors import HwsrError
 from hwsr.ir.graph import Conv, IntGraph, QType
 from hwsr.ir.stages import accumulator_range
 
@@ -25,7 +26,7 @@ class Accumulator:
 
 
 def accumulators(graph: IntGraph) -> list[Accumulator]:
-    """The accumulator of every convolution, in order."""
+    """The accumulator of every convolution, in order. Raises HwsrError where there is none."""
     found = []
     for node in graph.nodes:
         if isinstance(node, Conv):
@@ -33,6 +34,8 @@ def accumulators(graph: IntGraph) -> list[Accumulator]:
             lo, hi = accumulator_range(node, x)
             bits = QType.holding(lo, hi, 0).bits
             found.append(Accumulator(node.name, str(x.type), node.weight_bits, lo, hi, bits))
+    if not found:
+        raise HwsrError("the network has no convolution, and so no accumulator; give another one")
     return found
 
 

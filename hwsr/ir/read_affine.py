@@ -220,17 +220,23 @@ class AffineReader(Reader):
     def _rescale(self, node: onnx.NodeProto, label: str, waiting: Waiting, grid: Grid, qtype: QType) -> None:
         (source,) = waiting.sources
         is_output = node.output[0] == self.graph.output[0].name
-        if source not in self.accumulators and self._grid(source) == grid and not waiting.relu and not is_output:
+        if not is_output and not waiting.relu and self._stays(source, grid, qtype):
             self.alias[node.output[0]] = source
         else:
             self._settle(node, self._rescaled(self._name(label), source, waiting.relu, grid, qtype), grid)
 
     def _part(self, label: str, source: str, waiting: Waiting, grid: Grid, qtype: QType) -> str:
         """A tensor that is joined with others, on their common grid."""
-        if self._grid(source) == grid and not waiting.relu:
+        if not waiting.relu and self._stays(source, grid, qtype):
             return source
         node = self._rescaled(self._name(f"{label}/{source}"), source, waiting.relu, grid, qtype)
         return self._insert(node)
+
+    def _stays(self, source: str, grid: Grid, qtype: QType) -> bool:
+        """Whether a tensor lies on a grid already, within what the grid's integers hold."""
+        made = self.tensors[source]
+        same = source not in self.accumulators and self._grid(source) == grid
+        return same and qtype.lo <= made.lo and made.hi <= qtype.hi
 
     def _rescaled(self, name: str, source: str, relu: bool, grid: Grid, qtype: QType) -> Rescale:
         # LiteRT's QUANTIZE divides in float64, its RELU in float32.

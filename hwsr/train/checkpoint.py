@@ -84,6 +84,8 @@ def load_tensors(path: Path) -> tuple[Tensors, Card]:
     """Read what `save_tensors` wrote. Raises HwsrError for a file that is missing, damaged or not finite."""
     if not path.is_file():
         raise HwsrError(f"{path}: no such file; train a model or check the path")
+    if path.suffix == ".onnx":
+        raise HwsrError(f"{path}: a network without its card; give the folder of the trained model")
     try:
         with safe_open(path, framework="pt") as file:
             card = _card((file.metadata() or {}).get("card", ""))
