@@ -139,7 +139,7 @@ class AffineBuilder(Builder):
                     x = self.shifted(x, self.scale[x], -self.zero[x] - 1)
                 held = self.shifted(x, self.scale[x], self.zero.get(x, 0), signed=False)
                 if self.choose(0, 1):
-                    held = self.concat([held, self.act(self.conv(x, self.choose(1, 4), (1, 1)))])
+                    held = self.act(self.concat([held, self.act(self.conv(x, self.choose(1, 4), (1, 1)))]), relu=False)
                 return self.conv(held, self.choose(1, 6), KERNELS[self.choose(0, 3)])
         raise ValueError(kind)
 
