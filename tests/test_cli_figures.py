@@ -82,3 +82,13 @@ def test_hls_says_where_the_device_is_too_small(
     shown = capsys.readouterr().out
     assert (f"on {device}, by estimate, it does not fit: short of" in shown) != fits
     assert ("hwsr plan" in shown) != fits
+
+
+def test_hls_for_vivado_is_judged_by_the_board_that_it_is_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model = Path(__file__).parent.parent / "models" / "bl_x2_n16_b4_int8"
+    words = ["hls", model, "--out", tmp_path / "net", "--backend", "Vivado", "--json", tmp_path / "hls.json"]
+    assert hwsr(monkeypatch, *words) == 0
+    assert "on xczu7ev, by estimate, it does not fit" in capsys.readouterr().out
+    assert json.loads((tmp_path / "hls.json").read_text())["part"].startswith("xczu7ev")

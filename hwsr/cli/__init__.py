@@ -1,14 +1,17 @@
 """The command line. Figures go to the terminal and, with --json, to a file."""
 
 import os
+import signal
 import sys
 import traceback
 import warnings
+from types import FrameType
 
 from typer.exceptions import Abort, TyperException
 
 from hwsr.cli.app import app
 from hwsr.errors import DoesNotFit, HwsrError, InternalError, Interrupted
+from hwsr.processes import kill_programs
 
 # Each adds its commands to the app, in the order of the help text; nothing else is wanted of them (F401).
 # isort: off
@@ -17,7 +20,7 @@ from hwsr.cli import training, quantization, hardware, planning, exploring, pipe
 
 # Exit codes: 0 done, 1 a comparison found a mismatch, a pipeline is in deadlock, a network of a sweep failed or the
 # linter found something, 2 bad input or environment, 3 a plan that does not fit, 70 an error in hwsr itself, 130
-# interrupted, 141 the reader of a pipe went away.
+# interrupted, 141 the reader of a pipe went away, 143 terminated.
 BAD_INPUT, DOES_NOT_FIT, INTERNAL, INTERRUPTED, BROKEN_PIPE = 2, 3, 70, 130, 141
 
 
@@ -25,7 +28,14 @@ def main() -> None:
     """Run the command line; bad input becomes one line and exit code 2."""
     # Brevitas warns of optional packages that nothing here needs.
     warnings.filterwarnings("ignore", module="brevitas")
+    signal.signal(signal.SIGTERM, _terminated)
     sys.exit(_run())
+
+
+def _terminated(number: int, _frame: FrameType | None) -> None:
+    """End as an exception does: what is temporary is removed, what was started ends too."""
+    kill_programs()
+    raise SystemExit(128 + number)
 
 
 def _run() -> int:

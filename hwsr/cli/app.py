@@ -58,6 +58,11 @@ class Backend(StrEnum):
     VIVADO = "Vivado"
 
     @property
+    def board(self) -> str:
+        """What is built for where no device is named: Vivado HLS came before KV260's part."""
+        return "kv260" if self is Backend.VITIS else "zcu104"
+
+    @property
     def law(self) -> Literal["vitis", "vivado"]:
         """What estimates call it."""
         return "vitis" if self is Backend.VITIS else "vivado"

@@ -13,8 +13,8 @@ from hwsr.train.recipe import Preset, Settings
 def explore(
     out: Annotated[str, typer.Option("--out", help="output image, width x height")],
     device: Annotated[str, typer.Option(help="board or part")] = "kv260",
-    fps: Annotated[float | None, typer.Option(help="images a second [sought as well]")] = None,
-    clock: Annotated[float | None, typer.Option(help="clock in MHz [the device's usual one]")] = None,
+    fps: Annotated[float | None, typer.Option(help="images a second \\[sought as well]")] = None,
+    clock: Annotated[float | None, typer.Option(help="clock in MHz \\[the device's usual one]")] = None,
     backend: Annotated[Backend, typer.Option(help="whose HLS compiler")] = Backend.VITIS,
     scale: Annotated[int, typer.Option(min=2, max=4, help="upscaling factor")] = 2,
     min_psnr: Annotated[float | None, typer.Option(help="dB that the front has to reach")] = None,
@@ -29,11 +29,11 @@ def explore(
     seed: Annotated[int, typer.Option(min=0, help="of each training: initial weights and batches")] = 0,
     data: DataOption = None,
     evaluate: Annotated[
-        Path | None, typer.Option("--eval", help="folder of images to score on [embedded photographs]")
+        Path | None, typer.Option("--eval", help="folder of images to score on \\[embedded photographs]")
     ] = None,
     work: Annotated[Path, typer.Option(help="folder of trainings and of the report")] = Path("runs/explore"),
     storage: Annotated[
-        str | None, typer.Option(help="journal file, its folder, or a database's URL that workers share [in --work]")
+        str | None, typer.Option(help="journal file, its folder, or a database's URL that workers share \\[in --work]")
     ] = None,
     json: JsonOption = None,
 ) -> None:

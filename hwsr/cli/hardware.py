@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from hwsr.plan.file import Plan
 
 PlanOption = Annotated[Path | None, typer.Option(help="plan file, which decides all that hardware is built by")]
-DeviceOption = Annotated[str | None, typer.Option(help="board or part [kv260; for Vivado HLS projects zcu104]")]
-ClockOption = Annotated[float | None, typer.Option(help="clock in MHz [the device's usual one]")]
-ReuseOption = Annotated[int | None, typer.Option(help="clocks an input pixel may take [scale^2]")]
-BackendOption = Annotated[Backend | None, typer.Option(help="whose HLS compiler [Vitis]")]
+DeviceOption = Annotated[str | None, typer.Option(help="board or part \\[kv260; for Vivado HLS projects zcu104]")]
+ClockOption = Annotated[float | None, typer.Option(help="clock in MHz \\[the device's usual one]")]
+ReuseOption = Annotated[int | None, typer.Option(help="clocks an input pixel may take \\[scale^2]")]
+BackendOption = Annotated[Backend | None, typer.Option(help="whose HLS compiler \\[Vitis]")]
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,10 @@ def asked_of(
     if plan is None:
         image = parse_size(frame) if frame else graph.frame
         reuse = graph.scale**2 if reuse_factor is None else reuse_factor
-        part = find_device(device or "kv260")
+        built_by = backend or Backend.VITIS
+        part = find_device(device or built_by.board)
         mhz = part.clock_mhz if clock is None else check_clock(clock)
-        return Asked(on_frame(graph, image), image, reuse, part, mhz, backend or Backend.VITIS)
+        return Asked(on_frame(graph, image), image, reuse, part, mhz, built_by)
     given = {"device": device, "clock": clock, "reuse-factor": reuse_factor, "backend": backend, "frame": frame}
     for name, value in given.items():
         if value is not None:
@@ -105,10 +106,10 @@ def asked_of(
 
 AddersOption = Annotated[
     Which | None,
-    typer.Option(help="convolutions of one clock a pixel that become adder graphs [ternary]"),
+    typer.Option(help="convolutions of one clock a pixel that become adder graphs \\[ternary]"),
 ]
 SecondsOption = Annotated[
-    float | None, typer.Option(min=0.1, help="bound of the search for shared sums, for each convolution [none]")
+    float | None, typer.Option(min=0.1, help="bound of the search for shared sums, for each convolution \\[none]")
 ]
 
 
@@ -146,14 +147,14 @@ def hls(
     plan: PlanOption = None,
     backend: BackendOption = None,
     device: DeviceOption = None,
-    part: Annotated[str | None, typer.Option(help="part number for the HLS tool [that of --device]")] = None,
+    part: Annotated[str | None, typer.Option(help="part number for the HLS tool \\[that of --device]")] = None,
     clock: ClockOption = None,
     reuse_factor: ReuseOption = None,
     frame: Annotated[
-        str | None, typer.Option(help="frame of the hardware, width x height [the plan's, or the model's own]")
+        str | None, typer.Option(help="frame of the hardware, width x height \\[the plan's, or the model's own]")
     ] = None,
     image: Annotated[
-        Path | None, typer.Option(help="image whose tiles test the hardware [embedded photographs]")
+        Path | None, typer.Option(help="image whose tiles test the hardware \\[embedded photographs]")
     ] = None,
     adders: AddersOption = None,
     adder_seconds: SecondsOption = None,
@@ -193,7 +194,7 @@ def hls(
             test_tiles(graph, image),
             lambda tile: run(graph, tile),
             asked.backend,
-            part or (asked.device.hls_part if plan or device else None),
+            part or asked.device.hls_part,
             1000 / asked.clock_mhz,
             asked.reuse,
             graphs(solved),
@@ -211,6 +212,8 @@ def hls(
         console.print(f"on {asked.device.part}, by estimate, it {short}", soft_wrap=True)
     if not has_board(project.manifest.part):
         console.print(f"no block design for {project.manifest.part}: board.tcl is for KV260 and ZCU104 (docs/board.md)")
+    elif tlast is Tlast.LINE:
+        console.print("board.tcl's DMA engine takes frames: for a board write it with --tlast frame (docs/board.md)")
     if is_too_new(project.manifest.backend, project.manifest.part):
         console.print(f"Vivado HLS has no part {project.manifest.part}: its README.md says what to do")
     figures = project.manifest.model_dump(mode="json")
@@ -301,7 +304,7 @@ def estimate(
     plan: PlanOption = None,
     device: DeviceOption = None,
     clock: ClockOption = None,
-    frame: Annotated[str | None, typer.Option(help="input frame, width x height [the model's own]")] = None,
+    frame: Annotated[str | None, typer.Option(help="input frame, width x height \\[the model's own]")] = None,
     reuse_factor: ReuseOption = None,
     backend: BackendOption = None,
     adders: AddersOption = None,

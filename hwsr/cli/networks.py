@@ -16,7 +16,7 @@ from hwsr.files import cache_folder
 
 @app.command("count")
 def count_command(
-    spec: Annotated[str, typer.Argument(help="the network, for example 'blm1-e[rg+u] x3'")],
+    spec: Annotated[str, typer.Argument(help="the network, for example 'blm1-e\\[rg+u] x3'")],
     json: JsonOption = None,
 ) -> None:
     """Count parameters, Mult-Adds, multiplications and additions of every layer for a 1280x720 output."""
@@ -72,9 +72,9 @@ def matrix(
     models: Annotated[
         Path | None, typer.Option(help="with --hls: also the released integer models in this folder")
     ] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="with --hls: networks at a time [processors]")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="with --hls: networks at a time \\[processors]")] = None,
     work: Annotated[
-        Path | None, typer.Option(help="with --hls: folder that keeps what is done [~/.cache/hwsr/matrix]")
+        Path | None, typer.Option(help="with --hls: folder that keeps what is done \\[~/.cache/hwsr/matrix]")
     ] = None,
     json: JsonOption = None,
 ) -> None:

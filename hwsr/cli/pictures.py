@@ -24,7 +24,7 @@ from hwsr.engine import Engine
 def upscale(
     image: Annotated[Path, typer.Argument(help="image to upscale")],
     model: ModelOption,
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="PNG to write [IMAGE_xS.png]")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="PNG to write \\[IMAGE_xS.png]")] = None,
     engine: EngineOption = Engine.REFERENCE,
     project: ProjectOption = None,
 ) -> None:
@@ -67,7 +67,7 @@ def evaluate_command(
 def compare(
     model: ModelOption,
     out: Annotated[Path, typer.Option("-o", "--out", help="PNG to write")],
-    image: Annotated[Path | None, typer.Argument(help="original at full size [the photograph chelsea]")] = None,
+    image: Annotated[Path | None, typer.Argument(help="original at full size \\[the photograph chelsea]")] = None,
     engine: EngineOption = Engine.REFERENCE,
     project: ProjectOption = None,
 ) -> None:

@@ -32,7 +32,7 @@ def simulate(
     plan: PlanOption = None,
     device: DeviceOption = None,
     clock: ClockOption = None,
-    frame: Annotated[str | None, typer.Option(help="input frame, width x height [the model's own]")] = None,
+    frame: Annotated[str | None, typer.Option(help="input frame, width x height \\[the model's own]")] = None,
     reuse_factor: ReuseOption = None,
     backend: BackendOption = None,
     adders: AddersOption = None,

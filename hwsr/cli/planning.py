@@ -18,7 +18,7 @@ from hwsr.cli.app import (
     parse_size,
     write_figures,
 )
-from hwsr.cli.hardware import SecondsOption
+from hwsr.cli.hardware import DeviceOption, SecondsOption
 from hwsr.errors import DoesNotFit
 
 
@@ -26,9 +26,9 @@ from hwsr.errors import DoesNotFit
 def plan(
     model: ModelFolder,
     out: Annotated[str, typer.Option("--out", help="output image, width x height")],
-    device: Annotated[str, typer.Option(help="board or part")] = "kv260",
-    fps: Annotated[float | None, typer.Option(help="images a second [as many as fit]")] = None,
-    clock: Annotated[float | None, typer.Option(help="clock in MHz [the device's usual one]")] = None,
+    device: DeviceOption = None,
+    fps: Annotated[float | None, typer.Option(help="images a second \\[as many as fit]")] = None,
+    clock: Annotated[float | None, typer.Option(help="clock in MHz \\[the device's usual one]")] = None,
     backend: Annotated[Backend, typer.Option(help="whose HLS compiler")] = Backend.VITIS,
     adder_seconds: SecondsOption = None,
     output: Annotated[
@@ -48,7 +48,7 @@ def plan(
     from hwsr.plan.file import plan_file, write_plan
     from hwsr.plan.show import as_json, render
 
-    graph, part = model_graph(model), find_device(device)
+    graph, part = model_graph(model), find_device(device or backend.board)
     _ = part.hls_part  # what is planned is built by HLS
     mhz = part.clock_mhz if clock is None else check_clock(clock)
     target = Target(part, mhz, parse_size(out), fps, backend.law)

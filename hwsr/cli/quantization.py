@@ -39,7 +39,7 @@ def sensitivity_command(
     model: Annotated[Path, typer.Argument(help="folder of a fixed-point model")],
     weights: Annotated[int, typer.Option(help="bits that weights are lowered to")] = 4,
     activations: Annotated[int, typer.Option(help="bits that what a layer reads is lowered to")] = 4,
-    data: Annotated[Path | None, typer.Option(help="data set to score on [embedded photographs]")] = None,
+    data: Annotated[Path | None, typer.Option(help="data set to score on \\[embedded photographs]")] = None,
     json: JsonOption = None,
 ) -> None:
     """Lower the bits of each layer alone, without training, and show the dB that it costs."""

@@ -31,7 +31,7 @@ def report(
     adders: AddersOption = None,
     adder_seconds: SecondsOption = None,
     data: DataOption = None,
-    csim: Annotated[Path | None, typer.Option(help="what hwsr csim --json wrote [csim.json beside the model]")] = None,
+    csim: Annotated[Path | None, typer.Option(help="what csim --json wrote \\[csim.json beside the model]")] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="HTML file to write")] = Path("report.html"),
     json: JsonOption = None,
 ) -> None:

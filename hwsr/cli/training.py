@@ -13,10 +13,10 @@ from hwsr.train.recipe import FloatPrecision, Preset, Settings
 FAILED = 1
 
 RecipeOption = Annotated[Preset, typer.Option(help="named recipe; source is the paper's")]
-StepsOption = Annotated[int | None, typer.Option(min=2, help="updates, float warm-up included [the recipe's]")]
-RateOption = Annotated[float | None, typer.Option(help="peak learning rate [the recipe's]")]
-BatchOption = Annotated[int | None, typer.Option(min=1, help="patches a step [the recipe's]")]
-PatchOption = Annotated[int | None, typer.Option(min=4, help="patch size in low-resolution pixels [the recipe's]")]
+StepsOption = Annotated[int | None, typer.Option(min=2, help="updates, float warm-up included \\[the recipe's]")]
+RateOption = Annotated[float | None, typer.Option(help="peak learning rate \\[the recipe's]")]
+BatchOption = Annotated[int | None, typer.Option(min=1, help="patches a step \\[the recipe's]")]
+PatchOption = Annotated[int | None, typer.Option(min=4, help="patch size in low-resolution pixels \\[the recipe's]")]
 CopiesOption = Annotated[
     str | None, typer.Option(help="sizes in percent at which every image is there once more, such as 90,80,70,60,50")
 ]
@@ -86,7 +86,7 @@ def sweep(
     precision: PrecisionOption = FloatPrecision.FULL,
     jobs: Annotated[int, typer.Option(min=1, help="networks trained at a time, one thread each")] = 1,
     evaluate: Annotated[
-        Path | None, typer.Option("--eval", help="folder of data sets to score on [embedded photographs]")
+        Path | None, typer.Option("--eval", help="folder of data sets to score on \\[embedded photographs]")
     ] = None,
     json: JsonOption = None,
 ) -> None:
@@ -109,7 +109,7 @@ def sweep(
 @app.command("release")
 def release_command(
     model: Annotated[Path, typer.Argument(help="folder of a trained float model, such as models/NAME")],
-    form: Annotated[list[Form] | None, typer.Option(help="forms to make [all of them]")] = None,
+    form: Annotated[list[Form] | None, typer.Option(help="forms to make \\[all of them]")] = None,
     data: DataOption = None,
     steps: StepsOption = None,
     rate: RateOption = None,
@@ -118,7 +118,7 @@ def release_command(
     seed: SeedOption = 0,
     precision: PrecisionOption = FloatPrecision.FULL,
     evaluate: Annotated[
-        Path | None, typer.Option("--eval", help="folder of data sets to score on [embedded photographs]")
+        Path | None, typer.Option("--eval", help="folder of data sets to score on \\[embedded photographs]")
     ] = None,
     work: Annotated[Path, typer.Option(help="folder for trainings and their checkpoints")] = Path("runs/release"),
     json: JsonOption = None,

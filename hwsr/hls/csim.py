@@ -3,7 +3,6 @@
 import hashlib
 import os
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,10 +18,13 @@ from hwsr.hls.data import read_frames, write_frames
 from hwsr.hls.project import EXPECTED, INPUTS, Layer, Manifest, Port, Project
 from hwsr.ir.graph import IntArray
 from hwsr.ir.tiling import Image, Tiling, run_tiled
+from hwsr.processes import run_program
 
 COMPILED, AXI_COMPILED = "csim", "csim_axi"
 # The standard that the build scripts of hls4ml give to Vitis and Vivado HLS is C++11.
 FLAGS = ("-O2", "-std=c++11", "-w")
+# What hls_stream.h prints of a stream that is read while empty, or that is left with words in it.
+STREAM_WARNING = "WARNING: Hls::stream"
 
 AllTensors = Callable[[NDArray[np.integer]], Mapping[str, IntArray]]
 
@@ -311,10 +313,14 @@ def _simulate(
         write_frames(inputs, tiles)
         options = ["--trace", scratch] if trace else []
         command = [str(program.resolve()), *options, str(inputs), str(outputs)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = run_program(command)
         if done.returncode:
             message = (done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"])[-1]
             raise HwsrError(f"the simulation of {project.folder} failed: {message}")
+        if (at := done.stdout.find(STREAM_WARNING)) >= 0:
+            # Values may be right all the same: streams are new in every frame, and an empty one gives a word too.
+            first = done.stdout[at:].splitlines()[0].removeprefix(STREAM_WARNING)
+            raise HwsrError(f"{project.folder}: a stage does not read what another writes, stream{first}")
         layers = _traced(project) if trace else []
         traced = {layer.name: _read_trace(Path(scratch), layer) for layer in layers}
         frames = read_frames(outputs, made)
@@ -338,7 +344,7 @@ def check_frames(port: Port, tiles: NDArray[np.integer]) -> None:
 
 
 def _compile(command: list[str], folder: Path) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    done = run_program(command, folder)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"]
         first = next((line for line in lines if "error" in line), lines[0])

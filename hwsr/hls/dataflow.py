@@ -7,7 +7,6 @@ keeps words in flight. How many is not known before synthesis, so a project is r
 depths allow for.
 """
 
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from hwsr.hls.firmware import MEMORY, SINK, SOURCE, Top, read_top
 from hwsr.hls.project import Port, Project
 from hwsr.hls.render import render
 from hwsr.ir.graph import IntArray
+from hwsr.processes import run_program
 from hwsr.simulate.deadlock import Wait, cycle
 
 COMPILED, AXI_COMPILED = "dataflow", "dataflow_axi"
@@ -108,7 +108,7 @@ def run(
         write_frames(inputs, tiles)
         changed = [f"{stream}={depth}" for stream, depth in (depths or {}).items()]
         command = [str(program.resolve()), str(inputs), str(outputs), str(report), str(in_flight), *changed]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = run_program(command)
         if done.returncode not in (0, _DEADLOCK):
             message = (done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"])[-1]
             raise HwsrError(f"the dataflow simulation of {project.folder} failed: {message}")

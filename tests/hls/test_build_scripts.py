@@ -74,8 +74,12 @@ def written(folder, backend="Vitis", graph=None, **options):
     return write_project(graph, folder, tiles_for(graph, 1), lambda t: run(graph, t), backend, **options)
 
 
-def calls(project, script, top="", arguments=(), tools=TOOLS, **variables):
-    """The commands that a script gives the tool, each with its arguments as one line."""
+def calls(project, script, top="", arguments=(), tools=TOOLS, exported=True, **variables):
+    """The commands that a script gives the tool, each with its arguments as one line. exported: the IP, earlier."""
+    if exported and script == "board.tcl":
+        component = project.folder / f"{project.manifest.axi_top}_prj" / "solution1" / "impl" / "ip" / "component.xml"
+        component.parent.mkdir(parents=True, exist_ok=True)
+        component.write_text("")
     (project.folder / "tools.tcl").write_text(tools)
     driver = f"set argv [list {' '.join(arguments)}]; source tools.tcl; source {script}"
     (project.folder / "driver.tcl").write_text(driver)
@@ -199,6 +203,13 @@ def test_a_build_that_left_something_out_copies_nothing(tmp_path, old, new, word
     assert done.returncode != 0 and words in done.stderr
     assert not [path for path in project.folder.iterdir() if path.suffix in (".bit", ".hwh")]
     assert "write_hw_platform" not in [name for name, *_ in made]
+
+
+def test_an_ip_that_was_not_exported_is_named(tmp_path):
+    project = written(tmp_path / "net", tlast=Tlast.FRAME)
+    done, made = calls(project, "board.tcl", exported=False)
+    assert done.returncode != 0 and "set HWSR_TOP=axi and run build_prj.tcl first" in done.stderr
+    assert made == [] and not (project.folder / "board").exists()
 
 
 @pytest.mark.parametrize("variables", [{}, {"BOARD_PART": "xilinx.com:zcu102:part0:3.4"}])

@@ -1,5 +1,6 @@
 """The generated C++ equals the reference on every bit, and a project that does not is caught."""
 
+import re
 import shutil
 from dataclasses import replace
 
@@ -33,6 +34,18 @@ def test_every_layer_equals_the_reference(built, name):
     assert len(layers) >= 5
     # No layer may be dead or constant, or its kernel would not have been tested.
     assert [layer.tensor for layer in layers if np.ptp(tensors[layer.tensor]) == 0] == []
+
+
+def test_a_word_too_many_is_found_though_every_value_is_right(built, tmp_path):
+    """A stream that is read while empty gives a word all the same in C++, and in hardware none."""
+    graph, project = built["attention-vitis"]
+    shutil.copytree(project.folder, tmp_path / "net")
+    source = tmp_path / "net" / "firmware" / f"{project.manifest.top}.cpp"
+    text = source.read_text()
+    source.write_text(re.sub(r"(clone_stream<(\w+), \w+, \d+)>", r"\1 + \2::size>", text, count=1))
+    assert source.read_text() != text
+    with pytest.raises(HwsrError, match="does not read what another writes, stream '"):
+        csim.compare(load_project(tmp_path / "net"), lambda tile: run_all(graph, tile))
 
 
 def test_frames_do_not_leak_into_one_another(tiny):
