@@ -8,8 +8,10 @@ import torch
 
 from hwsr.data.colour import as_channels
 from hwsr.data.datasets import validation_images
+from hwsr.errors import HwsrError
+from hwsr.export import qonnx
 from hwsr.export.qonnx import execute, export_qonnx
-from hwsr.ir.accumulators import accumulators
+from hwsr.ir.accumulators import Accumulator, accumulators
 from hwsr.ir.check import check_image_network
 from hwsr.ir.graph import Conv
 from hwsr.ir.read import read_qonnx
@@ -80,6 +82,24 @@ def test_the_file_declares_the_bits_of_the_spec(tmp_path: Path) -> None:
         "upsampler_3_conv": 8,
     }
     assert graph.tensors[convs["body_0_second_conv"].inputs[0]].type.bits == 3
+
+
+def test_sums_wider_than_asked_are_refused_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = [Accumulator("head", "int8", 8, -(2**17), 2**17, 19)]
+    monkeypatch.setattr(qonnx, "accumulators", lambda graph: wide)
+    network = random_network("bl x2 n8 g0 b1 noca direct int8 acc16")
+    with pytest.raises(HwsrError, match="'head' needs an accumulator of 19 bits, more than acc16"):
+        export_qonnx(network, tmp_path / "model.onnx", (9, 11))
+    assert not list(tmp_path.iterdir())
+
+
+def test_bicubic_interpolation_needs_its_bits(tmp_path: Path) -> None:
+    with pytest.raises(HwsrError, match="acc19 or more"):
+        parse_spec("srcnn x2 int8 acc16")
+    export_qonnx(random_network("srcnn x2 int8 acc19"), tmp_path / "model.onnx", (9, 11))
+    assert max(each.bits for each in accumulators(read_qonnx(tmp_path / "model.onnx"))) == 19
 
 
 @pytest.mark.parametrize("text", [text for text in SPECS if parse_spec(text).bits.accumulator])

@@ -1,4 +1,4 @@
-"""The whole-tensor kernels against their definition, and the definition against torch and fractions."""
+"""The whole-tensor kernels against their definition, and requantization against fractions."""
 
 from fractions import Fraction
 
