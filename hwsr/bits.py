@@ -1,8 +1,8 @@
 """How wide the integers of a fixed-point network are, in the words of a spec.
 
-    w4a8            weights of 4 bits, activations of 8; from 2 to 8 each
+    w4a8            weights of 4 bits, activations of 8; from 2 to 8 each; the first and the last convolution keep 8
     body.0=w2a4     but 2 and 4 in the layer 'body.0' and in every layer within it
-    head=w8         but weights of 8 bits in the layer 'head'; its activations as they were
+    head=w4         but weights of 4 bits in the layer 'head'; its activations as they were
     acc16           no convolution needs an accumulator of more than 16 bits, its bias included
 
 Layers are named as `hwsr sensitivity` prints them; of several words that fit a layer, that of the longest name counts.
