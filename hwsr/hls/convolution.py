@@ -103,7 +103,7 @@ def constants(
         "weights": Constant(WORD, pack(steps, weight_bits(node))),
         "bias": native(_by_fold(node.bias, work, folding)),
         **ending,
-        "tap_column": Constant("unsigned char", _tap_columns(node)),
+        "tap_column": Constant("unsigned char", _tap_columns(node).reshape(-1, folding.simd)),
     }
 
 

@@ -46,13 +46,20 @@ def test_generated_projects_are_clean_and_all_of_them_is_looked_at(generated) ->
 
 
 CONV, STREAMS, TOP = "nnet_utils/nnet_hwsr_conv.h", "nnet_utils/nnet_hwsr.h", "{top}.cpp"
-IN_LANES = "const typename integer<CONFIG_T::data_bits, CONFIG_T::bits>::type value = in[c];"
+IN_LANES = "const typename integer<CONFIG_T::data_bits, CONFIG_T::bits>::type value = in[step][lane];"
 
 
 @pytest.mark.parametrize(
     "net, file, old, new, rule, words",
     [
-        ("odd", CONV, "#pragma HLS ARRAY_PARTITION variable=made complete", "", "array-port", "'made' is indexed by"),
+        (
+            "odd",
+            CONV,
+            "#pragma HLS ARRAY_PARTITION variable=made complete dim=0",
+            "",
+            "array-port",
+            "'made' is indexed by",
+        ),
         ("odd", CONV, "ARRAY_PARTITION variable=weights complete dim=2", "INLINE off", "array-port", "'weights'"),
         (
             "odd",
@@ -64,8 +71,16 @@ IN_LANES = "const typename integer<CONFIG_T::data_bits, CONFIG_T::bits>::type va
         ),
         ("odd", CONV, "variable=window complete dim=0", "variable=windows complete dim=0", "pragma", "'windows'"),
         ("odd", CONV, "distance=reuse_distance", "distance=reuse", "pragma", "'reuse', which does not exist"),
+        ("odd", CONV, "window[group_fold][g]", "window[group_fold + g][0]", "array-port", "dimension 1 of 'window'"),
         ("odd", CONV, "i < simd;", "i < step;", "loop-bound", "'i' are not known"),
-        ("attention", STREAMS, IN_LANES, IN_LANES.replace("in[c]", "fresh[c]"), "array-port", "the word 'fresh'"),
+        (
+            "attention",
+            STREAMS,
+            IN_LANES,
+            IN_LANES.replace("in[step][lane]", "fresh[step]"),
+            "array-port",
+            "the word 'fresh'",
+        ),
         (
             "attention",
             STREAMS,
@@ -87,9 +102,7 @@ def test_a_damaged_project_is_found_out(generated, tmp_path, net, file, old, new
     assert old in source
     changed = source.replace(old, new)
     if "fresh" in new:
-        changed = changed.replace(
-            "    read_word(attention, factor);", "    read_word(attention, factor);\n    data_T fresh;"
-        )
+        changed = changed.replace("    read_word<CONFIG_T::n_steps>(attention, factor);", "    data_T fresh;")
     path.write_text(changed)
     found = lint(folder, made.manifest.top)
     assert [finding for finding in found if finding.rule == rule and words in finding.message], found
@@ -180,6 +193,12 @@ SNIPPETS = {
     "a fraction": ("s = 0.5 * n;", "floating-point", 1),
     "read without waiting": ("T w;\ndata.read_nb(w);", "stream", 2),
     "asks for words": ("if (data.empty()) {}", "stream", 1),
+    "banks of a counter and the run time": (
+        "int a[64];\n#pragma HLS ARRAY_PARTITION variable=a complete\n"
+        f"{PIPELINED}for (int j = 0; j < 8; j++) {{\nconst int c = n * 8 + j;\na[c] = j; }} }}",
+        "array-port",
+        7,
+    ),
     "word": (f"T w;\n{PIPELINED}s = w[n]; }}", "array-port", 4),
 }
 CLEAN = {
@@ -194,6 +213,10 @@ CLEAN = {
     "a bank a counter": (
         "int a[8][8];\n#pragma HLS ARRAY_PARTITION variable=a complete dim=2\n"
         f"{PIPELINED}for (int j = 0; j < 8; j++) {{ a[i][j] = a[n][j]; }} }}"
+    ),
+    "banks of a counter, banks of the run time": (
+        "int a[8][8];\n#pragma HLS ARRAY_PARTITION variable=a complete dim=0\n"
+        f"{PIPELINED}for (int j = 0; j < 8; j++) {{ a[n][j] = a[n + 1][7 - j]; }} }}"
     ),
     "words by constants": f"T w;\n{PIPELINED}for (int j = 0; j < 8; j++) {{ w[j + 1] = n; }} }}",
     "another instance": "if (N > 1) { work<T, N / 2>(data, n); }",

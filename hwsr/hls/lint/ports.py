@@ -2,7 +2,8 @@
 
 Loops inside a pipelined one are unrolled, so an index that depends on their counters stands for many addresses at a
 time. Every such counter has to choose among banks (a partitioned dimension), and of each bank no more than two
-addresses can be in use. A stream's word lies in registers, but no part of it can be chosen at run time.
+addresses can be in use. Banks that a counter and the run time choose together are all wired to every copy, however few
+of them it ever takes. A stream's word lies in registers, but no part of it can be chosen at run time.
 """
 
 from collections.abc import Iterable, Iterator
@@ -245,6 +246,13 @@ class _Walker:
         self, node: Node, array: Array, indices: list[Node], values: list[Value], scope: _Scope
     ) -> frozenset[Access]:
         numbered = list(enumerate(zip(indices, values, strict=True), 1))
+        for i, (_, value) in numbered:
+            if i in array.banks and value.runtime and value.distinct:
+                message = (
+                    f"a copy of '{text(node)}' chooses among all of dimension {i} of '{array.variable.name}'; "
+                    "give what is known at run time a dimension of its own"
+                )
+                self.note(node, scope.function, message)
         addressed = [(i, index, value) for i, (index, value) in numbered if i not in array.banks | array.merged]
         if not addressed:
             return frozenset()

@@ -18,27 +18,32 @@ typename res_T::value_type to_result(const typename integer<CONFIG_T::bits>::typ
     return requantized<typename res_T::value_type, CONFIG_T::bits, CONFIG_T::shift>(value);
 }
 
-// The channels of a word into registers, which any of them can be taken from at run time.
-template <class data_T> void read_word(hls::stream<data_T> &data, typename data_T::value_type channel[data_T::size]) {
+// The channels of a word into registers, as many a step: which step's are taken is known at run time alone, so that a
+// lane chooses among its own.
+template <unsigned STEPS, class data_T>
+void read_word(hls::stream<data_T> &data, typename data_T::value_type channel[STEPS][data_T::size / STEPS]) {
     #pragma HLS INLINE
+    static const unsigned lanes = data_T::size / STEPS;
     const data_T in = data.read();
 
 Channels:
     for (unsigned c = 0; c < data_T::size; c++) {
         #pragma HLS UNROLL
-        channel[c] = in[c];
+        channel[c / lanes][c % lanes] = in[c];
     }
 }
 
-template <class res_T> void write_word(hls::stream<res_T> &res, const typename res_T::value_type channel[res_T::size]) {
+template <unsigned STEPS, class res_T>
+void write_word(hls::stream<res_T> &res, const typename res_T::value_type channel[STEPS][res_T::size / STEPS]) {
     #pragma HLS INLINE
+    static const unsigned lanes = res_T::size / STEPS;
     res_T out;
     PRAGMA_DATA_PACK(out)
 
 Channels:
     for (unsigned c = 0; c < res_T::size; c++) {
         #pragma HLS UNROLL
-        out[c] = channel[c];
+        out[c] = channel[c / lanes][c % lanes];
     }
     res.write(out);
 }
@@ -111,33 +116,32 @@ Pixels:
 template <class data_T, class map_T, class res_T, typename CONFIG_T>
 void channel_mul(hls::stream<data_T> &data, hls::stream<map_T> &attention, hls::stream<res_T> &res) {
     static const unsigned lanes = CONFIG_T::n_chan / CONFIG_T::n_steps;
-    typename map_T::value_type factor[CONFIG_T::n_chan];
-    #pragma HLS ARRAY_PARTITION variable=factor complete
-    typename data_T::value_type in[CONFIG_T::n_chan];
-    #pragma HLS ARRAY_PARTITION variable=in complete
-    typename res_T::value_type made[CONFIG_T::n_chan];
-    #pragma HLS ARRAY_PARTITION variable=made complete
+    typename map_T::value_type factor[CONFIG_T::n_steps][lanes];
+    #pragma HLS ARRAY_PARTITION variable=factor complete dim=0
+    typename data_T::value_type in[CONFIG_T::n_steps][lanes];
+    #pragma HLS ARRAY_PARTITION variable=in complete dim=0
+    typename res_T::value_type made[CONFIG_T::n_steps][lanes];
+    #pragma HLS ARRAY_PARTITION variable=made complete dim=0
     typename counter<CONFIG_T::n_steps>::type step = 0;
-    read_word(attention, factor);
+    read_word<CONFIG_T::n_steps>(attention, factor);
 
 Clocks:
     for (unsigned i = 0; i < CONFIG_T::n_pixels * CONFIG_T::n_steps; i++) {
         #pragma HLS PIPELINE II=1
         if (step == 0) {
-            read_word(data, in);
+            read_word<CONFIG_T::n_steps>(data, in);
         }
 
     Lanes:
         for (unsigned lane = 0; lane < lanes; lane++) {
             #pragma HLS UNROLL
-            const unsigned c = step * lanes + lane;
-            const typename integer<CONFIG_T::data_bits, CONFIG_T::bits>::type value = in[c];
-            const typename integer<CONFIG_T::map_bits, CONFIG_T::bits>::type by = factor[c];
-            made[c] = to_result<res_T, CONFIG_T>(value * by);
+            const typename integer<CONFIG_T::data_bits, CONFIG_T::bits>::type value = in[step][lane];
+            const typename integer<CONFIG_T::map_bits, CONFIG_T::bits>::type by = factor[step][lane];
+            made[step][lane] = to_result<res_T, CONFIG_T>(value * by);
         }
         if (++step == CONFIG_T::n_steps) {
             step = 0;
-            write_word(res, made);
+            write_word<CONFIG_T::n_steps>(res, made);
         }
     }
 }
@@ -183,29 +187,28 @@ template <class data_T, class res_T, typename CONFIG_T>
 void table_lookup(hls::stream<data_T> &data, hls::stream<res_T> &res,
                   const typename CONFIG_T::constant_t constant[CONFIG_T::n_lanes][CONFIG_T::table_size]) {
     #pragma HLS ARRAY_PARTITION variable=constant complete dim=1
-    typename data_T::value_type in[CONFIG_T::n_chan];
-    #pragma HLS ARRAY_PARTITION variable=in complete
-    typename res_T::value_type made[CONFIG_T::n_chan];
-    #pragma HLS ARRAY_PARTITION variable=made complete
+    typename data_T::value_type in[CONFIG_T::n_steps][CONFIG_T::n_lanes];
+    #pragma HLS ARRAY_PARTITION variable=in complete dim=0
+    typename res_T::value_type made[CONFIG_T::n_steps][CONFIG_T::n_lanes];
+    #pragma HLS ARRAY_PARTITION variable=made complete dim=0
     typename counter<CONFIG_T::n_steps>::type step = 0;
 
 Clocks:
     for (unsigned i = 0; i < CONFIG_T::n_pixels * CONFIG_T::n_steps; i++) {
         #pragma HLS PIPELINE II=1
         if (step == 0) {
-            read_word(data, in);
+            read_word<CONFIG_T::n_steps>(data, in);
         }
 
     Lanes:
         for (unsigned lane = 0; lane < CONFIG_T::n_lanes; lane++) {
             #pragma HLS UNROLL
-            const unsigned c = step * CONFIG_T::n_lanes + lane;
-            const unsigned address = in[c] - limits<typename data_T::value_type>::lo;
-            made[c] = constant[lane][address];
+            const unsigned address = in[step][lane] - limits<typename data_T::value_type>::lo;
+            made[step][lane] = constant[lane][address];
         }
         if (++step == CONFIG_T::n_steps) {
             step = 0;
-            write_word(res, made);
+            write_word<CONFIG_T::n_steps>(res, made);
         }
     }
 }
@@ -259,35 +262,27 @@ Pixels:
     }
 }
 
-// The s x s pixels that an input word becomes. Channel c of pixel (i, j) is channel source(c, i, j) of the word; those
-// that the rows below the first are made of wait in a row buffer, the k-th of them is channel waiting(k).
+// The s x s pixels that an input word becomes. Channel c of pixel (i, j) is one of side x side in the word, that of row
+// of(i) and column of(j); those from row `waits` on, which the rows below the first are made of, wait in a row buffer.
 // Pixel shuffle in torch's order:
 template <typename CONFIG_T> struct Shuffled {
-    static const unsigned s = CONFIG_T::factor;
-    static const unsigned below = s * (s - 1);
-    static const unsigned n_waiting = CONFIG_T::n_chan * below;
+    static const unsigned side = CONFIG_T::factor;
+    static const unsigned waits = 1;
 
-    static unsigned source(unsigned c, unsigned i, unsigned j) {
+    static unsigned of(unsigned i) {
         #pragma HLS INLINE
-        return (c * s + i) * s + j;
-    }
-    static unsigned waiting(unsigned k) {
-        #pragma HLS INLINE
-        return k / below * s * s + s + k % below;
+        return i;
     }
 };
 
 // Nearest neighbour:
 template <typename CONFIG_T> struct Repeated {
-    static const unsigned n_waiting = CONFIG_T::n_chan;
+    static const unsigned side = 1;
+    static const unsigned waits = 0;
 
-    static unsigned source(unsigned c, unsigned, unsigned) {
+    static unsigned of(unsigned) {
         #pragma HLS INLINE
-        return c;
-    }
-    static unsigned waiting(unsigned k) {
-        #pragma HLS INLINE
-        return k;
+        return 0;
     }
 };
 
@@ -297,13 +292,14 @@ void upscale(hls::stream<data_T> &data, hls::stream<res_T> &res) {
     #pragma HLS INLINE
     static const unsigned s = CONFIG_T::factor;
     static const unsigned reuse_distance = CONFIG_T::in_width * s;
+    static const unsigned side = PIXELS::side;
+    static const unsigned below = (side - PIXELS::waits) * side;
+    static const unsigned n_waiting = CONFIG_T::n_chan * below;
 
-    typename data_T::value_type row[CONFIG_T::in_width][PIXELS::n_waiting];
+    typename data_T::value_type row[CONFIG_T::in_width][n_waiting];
     #pragma HLS ARRAY_RESHAPE variable=row complete dim=2
-    typename data_T::value_type in[data_T::size];
-    #pragma HLS ARRAY_PARTITION variable=in complete
-    typename res_T::value_type out[CONFIG_T::n_chan];
-    #pragma HLS ARRAY_PARTITION variable=out complete
+    typename data_T::value_type in[CONFIG_T::n_chan][side][side];
+    #pragma HLS ARRAY_PARTITION variable=in complete dim=0
 
 Rows:
     for (unsigned y = 0; y < CONFIG_T::in_height; y++) {
@@ -318,27 +314,35 @@ Rows:
                     // What a column stores in sub-row 0 is first read in_width * s iterations later.
                     #pragma HLS DEPENDENCE variable=row inter RAW distance=reuse_distance true
                     if (j == 0 && i == 0) {
-                        read_word(data, in);
+                        const data_T fresh = data.read();
+
+                    Take:
+                        for (unsigned k = 0; k < data_T::size; k++) {
+                            #pragma HLS UNROLL
+                            in[k / (side * side)][k / side % side][k % side] = fresh[k];
+                        }
 
                     Store:
-                        for (unsigned k = 0; k < PIXELS::n_waiting; k++) {
+                        for (unsigned k = 0; k < n_waiting; k++) {
                             #pragma HLS UNROLL
-                            row[x][k] = in[PIXELS::waiting(k)];
+                            row[x][k] = in[k / below][PIXELS::waits + k % below / side][k % side];
                         }
                     } else if (j == 0) {
                     Load:
-                        for (unsigned k = 0; k < PIXELS::n_waiting; k++) {
+                        for (unsigned k = 0; k < n_waiting; k++) {
                             #pragma HLS UNROLL
-                            in[PIXELS::waiting(k)] = row[x][k];
+                            in[k / below][PIXELS::waits + k % below / side][k % side] = row[x][k];
                         }
                     }
+                    res_T out;
+                    PRAGMA_DATA_PACK(out)
 
                 Channels:
                     for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {
                         #pragma HLS UNROLL
-                        out[c] = in[PIXELS::source(c, i, j)];
+                        out[c] = in[c][PIXELS::of(i)][PIXELS::of(j)];
                     }
-                    write_word(res, out);
+                    res.write(out);
                 }
             }
         }

@@ -33,7 +33,7 @@ void adder_conv(hls::stream<data_T> &data, hls::stream<res_T> &res,
     static value_t line[CONFIG_T::n_lines][CONFIG_T::width][CONFIG_T::n_chan];
     #pragma HLS ARRAY_PARTITION variable=line complete dim=1
     #pragma HLS ARRAY_RESHAPE variable=line complete dim=3
-    value_t window[CONFIG_T::groups][CONFIG_T::group_inputs];
+    value_t window[1][CONFIG_T::groups][1][CONFIG_T::group_inputs];
     #pragma HLS ARRAY_PARTITION variable=window complete dim=0
 
     typename counter<CONFIG_T::height + CONFIG_T::kernel_height>::type row = 0;
@@ -66,7 +66,7 @@ Clocks:
                 const unsigned k = i / group_channels % kw;
                 const bool inside =
                     k == kw / 2 || (out_column + k >= kw / 2 && out_column + k < CONFIG_T::width + kw / 2);
-                operand[g * CONFIG_T::group_inputs + i] = inside ? operand_t(window[g][i]) : operand_t(0);
+                operand[g * CONFIG_T::group_inputs + i] = inside ? operand_t(window[0][g][0][i]) : operand_t(0);
             }
         }
         if (++out_column == CONFIG_T::width) {

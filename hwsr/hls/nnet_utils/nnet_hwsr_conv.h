@@ -125,16 +125,20 @@ template <typename CONFIG_T> class LaneWeights {
 };
 
 // One slot of the frame in raster order enters the window: a pixel, or zeros behind the last one. Rows above the frame
-// are zeros too. The window holds group by group, each in the order of its weights: rows, columns, channels.
+// are zeros too. The window holds group by group, each in the order of its weights: rows, columns, channels. Folds have
+// dimensions of their own: a lane chooses among its inputs of every fold, not among the whole window.
 template <class data_T, typename CONFIG_T>
 void conv_take(hls::stream<data_T> &data,
                typename data_T::value_type line[CONFIG_T::n_lines][CONFIG_T::width][CONFIG_T::n_chan],
-               typename data_T::value_type window[CONFIG_T::groups][CONFIG_T::group_inputs], unsigned row,
-               unsigned column) {
+               typename data_T::value_type window[CONFIG_T::groups / CONFIG_T::lane_groups][CONFIG_T::lane_groups]
+                                                  [CONFIG_T::group_inputs / CONFIG_T::simd][CONFIG_T::simd],
+               unsigned row, unsigned column) {
     #pragma HLS INLINE
     static const unsigned kh = CONFIG_T::kernel_height;
     static const unsigned group_channels = CONFIG_T::n_chan / CONFIG_T::groups;
     static const unsigned row_inputs = CONFIG_T::kernel_width * group_channels;
+    static const unsigned lane_groups = CONFIG_T::lane_groups;
+    static const unsigned simd = CONFIG_T::simd;
     const bool inside = row < CONFIG_T::height;
     data_T fresh;
     if (inside) {
@@ -147,15 +151,20 @@ Rows:
     Groups:
         for (unsigned g = 0; g < CONFIG_T::groups; g++) {
             #pragma HLS UNROLL
+            const unsigned group_fold = g / lane_groups;
+            const unsigned lane_group = g % lane_groups;
         Shift:
             for (unsigned i = r * row_inputs; i + group_channels < (r + 1) * row_inputs; i++) {
                 #pragma HLS UNROLL
-                window[g][i] = window[g][i + group_channels];
+                const unsigned from = i + group_channels;
+                window[group_fold][lane_group][i / simd][i % simd] =
+                    window[group_fold][lane_group][from / simd][from % simd];
             }
         Enter:
             for (unsigned i = 0; i < group_channels; i++) {
                 #pragma HLS UNROLL
                 const unsigned c = g * group_channels + i;
+                const unsigned to = (r + 1) * row_inputs - group_channels + i;
                 typename data_T::value_type in = 0;
                 if (r == kh - 1 && inside) {
                     in = fresh[c];
@@ -165,10 +174,30 @@ Rows:
                 if (r > 0) {
                     line[r - 1][column][c] = in;
                 }
-                window[g][(r + 1) * row_inputs - group_channels + i] = in;
+                window[group_fold][lane_group][to / simd][to % simd] = in;
             }
         }
     }
+}
+
+// The results of a pixel, made fold by fold, in the order of its channels.
+template <class res_T, typename CONFIG_T>
+void conv_write(hls::stream<res_T> &res, const typename res_T::value_type made[CONFIG_T::n_folds][CONFIG_T::pe]) {
+    #pragma HLS INLINE
+    static const unsigned output_folds = CONFIG_T::group_outputs / CONFIG_T::lane_outputs;
+    res_T out;
+    PRAGMA_DATA_PACK(out)
+
+Channels:
+    for (unsigned c = 0; c < CONFIG_T::n_filt; c++) {
+        #pragma HLS UNROLL
+        const unsigned group = c / CONFIG_T::group_outputs;
+        const unsigned output = c % CONFIG_T::group_outputs;
+        const unsigned fold = group / CONFIG_T::lane_groups * output_folds + output / CONFIG_T::lane_outputs;
+        const unsigned lane = group % CONFIG_T::lane_groups * CONFIG_T::lane_outputs + output % CONFIG_T::lane_outputs;
+        out[c] = made[fold][lane];
+    }
+    res.write(out);
 }
 
 // weights: the lanes' weights of a step, PER_WORD fields a word; bias: what sums start from; ending: what the
@@ -179,11 +208,11 @@ void conv(hls::stream<data_T> &data, hls::stream<res_T> &res,
           const typename CONFIG_T::bias_t bias[CONFIG_T::n_folds][CONFIG_T::pe],
           const typename conv_ending<typename res_T::value_type, CONFIG_T>::constant_t ending[CONFIG_T::n_folds]
                                                                                             [CONFIG_T::pe],
-          const unsigned char tap_column[CONFIG_T::group_inputs]) {
+          const unsigned char tap_column[CONFIG_T::group_inputs / CONFIG_T::simd][CONFIG_T::simd]) {
     #pragma HLS ARRAY_PARTITION variable=weights complete dim=2
     #pragma HLS ARRAY_PARTITION variable=bias complete dim=2
     #pragma HLS ARRAY_PARTITION variable=ending complete dim=2
-    #pragma HLS ARRAY_PARTITION variable=tap_column complete
+    #pragma HLS ARRAY_PARTITION variable=tap_column complete dim=0
 
     typedef typename data_T::value_type value_t;
     typedef typename Lane<CONFIG_T>::operand_t operand_t;
@@ -192,6 +221,7 @@ void conv(hls::stream<data_T> &data, hls::stream<res_T> &res,
     static const unsigned kw = CONFIG_T::kernel_width;
     static const unsigned simd = CONFIG_T::simd;
     static const unsigned pe = CONFIG_T::pe;
+    static const unsigned group_folds = CONFIG_T::groups / CONFIG_T::lane_groups;
     static const unsigned input_folds = CONFIG_T::group_inputs / simd;
     static const unsigned output_folds = CONFIG_T::group_outputs / CONFIG_T::lane_outputs;
     static const unsigned fill = (CONFIG_T::kernel_height / 2) * CONFIG_T::width + kw / 2;
@@ -201,12 +231,12 @@ void conv(hls::stream<data_T> &data, hls::stream<res_T> &res,
     static value_t line[CONFIG_T::n_lines][CONFIG_T::width][CONFIG_T::n_chan];
     #pragma HLS ARRAY_PARTITION variable=line complete dim=1
     #pragma HLS ARRAY_RESHAPE variable=line complete dim=3
-    value_t window[CONFIG_T::groups][CONFIG_T::group_inputs];
+    value_t window[group_folds][CONFIG_T::lane_groups][input_folds][simd];
     #pragma HLS ARRAY_PARTITION variable=window complete dim=0
     sum_t sum[pe];
     #pragma HLS ARRAY_PARTITION variable=sum complete
-    typename res_T::value_type made[CONFIG_T::n_filt];
-    #pragma HLS ARRAY_PARTITION variable=made complete
+    typename res_T::value_type made[CONFIG_T::n_folds][pe];
+    #pragma HLS ARRAY_PARTITION variable=made complete dim=0
     bool inside[kw];
     #pragma HLS ARRAY_PARTITION variable=inside complete
 
@@ -216,7 +246,7 @@ void conv(hls::stream<data_T> &data, hls::stream<res_T> &res,
     typename counter<CONFIG_T::width>::type column = 0, out_column = 0;
     typename counter<CONFIG_T::n_steps>::type step = 0;
     typename counter<CONFIG_T::n_folds>::type fold = 0;
-    typename counter<CONFIG_T::groups>::type group = 0;
+    typename counter<group_folds>::type group_fold = 0;
     typename counter<input_folds>::type input_fold = 0;
     typename counter<output_folds>::type output_fold = 0;
 
@@ -256,8 +286,8 @@ Clocks:
         Operands:
             for (unsigned i = 0; i < simd; i++) {
                 #pragma HLS UNROLL
-                const unsigned input = input_fold * simd + i;
-                operand[i] = inside[tap_column[input]] ? operand_t(window[group + g][input]) : operand_t(0);
+                const bool taken = inside[tap_column[input_fold][i]];
+                operand[i] = taken ? operand_t(window[group_fold][g][input_fold][i]) : operand_t(0);
             }
 
         LaneOutputs:
@@ -278,9 +308,7 @@ Clocks:
                 assert(in_range<CONFIG_T::sum_bits>(total));
                 sum[lane] = total;
                 if (input_fold == input_folds - 1) {
-                    const unsigned channel =
-                        (group + g) * CONFIG_T::group_outputs + output_fold * CONFIG_T::lane_outputs + o;
-                    made[channel] = conv_ending<typename res_T::value_type, CONFIG_T>::of(total, ending[fold][lane]);
+                    made[fold][lane] = conv_ending<typename res_T::value_type, CONFIG_T>::of(total, ending[fold][lane]);
                 }
             }
         }
@@ -291,14 +319,14 @@ Clocks:
             fold++;
             if (++output_fold == output_folds) {
                 output_fold = 0;
-                group += CONFIG_T::lane_groups;
+                group_fold++;
             }
         }
         if (++step == CONFIG_T::n_steps) {
             step = 0;
             fold = 0;
-            group = 0;
-            write_word(res, made);
+            group_fold = 0;
+            conv_write<res_T, CONFIG_T>(res, made);
         }
     }
 }

@@ -51,29 +51,28 @@ void rescale(hls::stream<data_T> &data, hls::stream<res_T> &res,
              const unsigned long long rescaling[CONFIG_T::n_steps][CONFIG_T::n_chan / CONFIG_T::n_steps]) {
     #pragma HLS ARRAY_PARTITION variable=rescaling complete dim=2
     static const unsigned lanes = CONFIG_T::n_chan / CONFIG_T::n_steps;
-    typename data_T::value_type in[CONFIG_T::n_chan];
-    #pragma HLS ARRAY_PARTITION variable=in complete
-    typename res_T::value_type made[CONFIG_T::n_chan];
-    #pragma HLS ARRAY_PARTITION variable=made complete
+    typename data_T::value_type in[CONFIG_T::n_steps][lanes];
+    #pragma HLS ARRAY_PARTITION variable=in complete dim=0
+    typename res_T::value_type made[CONFIG_T::n_steps][lanes];
+    #pragma HLS ARRAY_PARTITION variable=made complete dim=0
     typename counter<CONFIG_T::n_steps>::type step = 0;
 
 Clocks:
     for (unsigned i = 0; i < CONFIG_T::n_pixels * CONFIG_T::n_steps; i++) {
         #pragma HLS PIPELINE II=1
         if (step == 0) {
-            read_word(data, in);
+            read_word<CONFIG_T::n_steps>(data, in);
         }
 
     Lanes:
         for (unsigned lane = 0; lane < lanes; lane++) {
             #pragma HLS UNROLL
-            const unsigned c = step * lanes + lane;
-            const typename integer<CONFIG_T::bits>::type value = in[c];
-            made[c] = rescaled<typename res_T::value_type, CONFIG_T>(value, rescaling[step][lane]);
+            const typename integer<CONFIG_T::bits>::type value = in[step][lane];
+            made[step][lane] = rescaled<typename res_T::value_type, CONFIG_T>(value, rescaling[step][lane]);
         }
         if (++step == CONFIG_T::n_steps) {
             step = 0;
-            write_word(res, made);
+            write_word<CONFIG_T::n_steps>(res, made);
         }
     }
 }
