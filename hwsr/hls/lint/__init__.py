@@ -17,12 +17,14 @@ from hwsr.hls.lint.ports import ports
 __all__ = ["Finding", "lint"]
 
 
-def lint(folder: Path, top: str) -> list[Finding]:
+def lint(folder: Path, top: str, backend: str) -> list[Finding]:
     """Every finding in the firmware whose top function is `top` in `folder`/`top`.cpp, by place.
+
+    backend: whose tool is to synthesize it.
 
     Raises HwsrError when a file cannot be read or the function is not there.
     """
-    firmware = read_firmware(folder, f"{top}.cpp")
+    firmware = read_firmware(folder, f"{top}.cpp", backend)
     if top not in firmware.functions:
         raise HwsrError(f"{folder / f'{top}.cpp'} has no function '{top}'; write the project again with 'hwsr hls'")
     functions = reached(firmware.functions[top][0], firmware)
