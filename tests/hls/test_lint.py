@@ -12,6 +12,7 @@ from hwsr.hls import project
 from hwsr.hls.lint import Finding, lint
 from hwsr.hls.lint.calls import reached
 from hwsr.hls.lint.cpp import read_firmware
+from hwsr.hls.lint.preprocessor import compiled
 from hwsr.hls.project import Project, lint_project, write_project
 from hwsr.reference.run import run
 from tests.hls.hls_graphs import attention_net, fan_net, grouped_net, odd_net, tiles_for, tiny_net
@@ -107,6 +108,22 @@ VIDEO = "INTERFACE axis port=video_out"
     "net, file, old, new, rule, words",
     [
         ("odd", CONV, PIPELINED_CLOCKS, "clock++) {\n", "pipeline", "neither pipelined nor unrolled"),
+        ("odd", CONV, "PIPELINE II=1", "PIPELINE II=2", "pipeline", "II=2"),
+        ("attention", STREAMS, "PIPELINE II=1", "PIPELINE ii=CONFIG_T::n_chan", "pipeline", "II=CONFIG_T::n_chan"),
+        ("attention", CONV, "PIPELINE II=1", "PIPELINE off", "pipeline", "the pipeline is off"),
+        ("odd", CONV, f"{DEPENDENCE}\n", "\n", "pipeline", "no dependence of 'line', so II > 1"),
+        ("attention", STREAMS, f"{DEPENDENCE.replace('line', 'row')}\n", "\n", "pipeline", "'row', so II > 1"),
+        # Each tool has the branch of its own looked at, and that alone.
+        ("odd", CONV, "core=DSP48", "core=DSP49", "pragma", "RESOURCE has no core 'DSP49'"),
+        ("attention", CONV, "core=DSP48", "core=DSP49", "", ""),
+        ("odd", CONV, "HLS RESOURCE", "HLS RESUORCE", "pragma", "no tool knows the pragma 'RESUORCE'"),
+        ("odd", CONV, "impl=dsp", "impl=dps", "", ""),
+        ("odd", CONV, "#pragma HLS RESOURCE variable=product core=DSP48", "", "pragma", "'product_in_dsp' has no RES"),
+        ("attention", CONV, "op=mul impl=fabric", "op=mul impl=dsp", "pragma", "'product_in_luts' has no BIND_OP"),
+        ("odd", CONV, "#ifdef __VITIS_HLS__", "#ifndef __VITIS_HLS__", "pragma", "'product_in_dsp' has no RESOURCE"),
+        ("odd", STREAMS, "PRAGMA_DATA_PACK(out)", "", "stream", "'out' has no DATA_PACK"),
+        ("odd", KERNEL_AXI, "PRAGMA_DATA_PACK(out)", "#pragma HLS DATA_PACK variable=out", "", ""),
+        ("attention", STREAMS, "PRAGMA_DATA_PACK(out)", "", "", ""),
         # Inside a pipelined loop every loop is unrolled.
         ("odd", CONV, "k < kw; k++) {\n                #pragma HLS UNROLL", "k < kw; k++) {", "", ""),
         ("fan", STREAMS, "#pragma HLS PIPELINE II=1", "", "pipeline", "neither"),
@@ -340,3 +357,23 @@ def test_the_command_prints_findings_and_fails(generated, tmp_path, monkeypatch,
     assert len(printed) == len(findings) + 1 and printed[-1] == f"{len(findings)} findings"
     unknown = next(finding for finding in findings if finding["rule"] == "pragma")
     assert f"{path}:{unknown['line']} pragma no tool knows the pragma 'PIPELIN'" in printed
+
+
+CONDITIONAL = """#ifdef __VITIS_HLS__ // Vitis
+a
+#if VERSION > 3
+b
+#endif
+#elif !defined(__SYNTHESIS__) || (0 && X)
+c
+#else
+d
+#endif
+e"""
+
+
+def test_each_tool_compiles_its_own_branch_and_asks_no_condition_of_another() -> None:
+    assert compiled(CONDITIONAL, "Vivado").split("\n") == [*[""] * 8, "d", "", "e"]
+    with pytest.raises(HwsrError, match=r"'VERSION > 3'"):
+        compiled(CONDITIONAL, "Vitis")
+    assert compiled(CONDITIONAL.replace("VERSION > 3", "0x1"), "Vitis").split() == ["a", "b", "e"]

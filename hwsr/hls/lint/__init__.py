@@ -11,7 +11,7 @@ from hwsr.hls.lint import kernels, rules
 from hwsr.hls.lint.calls import reached
 from hwsr.hls.lint.cpp import read_firmware
 from hwsr.hls.lint.finding import Finding
-from hwsr.hls.lint.options import options
+from hwsr.hls.lint.options import options, unbound, unpromised
 from hwsr.hls.lint.ports import ports
 
 __all__ = ["Finding", "lint"]
@@ -34,5 +34,6 @@ def lint(folder: Path, top: str, backend: str) -> list[Finding]:
         found |= {*rules.allocations(function), *rules.refused(function), *rules.loop_bounds(function)}
         found |= {*rules.pragmas(function, firmware), *rules.dataflow(function, firmware), *ports(function, firmware)}
         found |= {*kernels.pipelines(function), *kernels.arithmetic(function), *kernels.streams(function)}
-        found |= {*options(function)}
+        found |= {*kernels.intervals(function), *kernels.packed(function, firmware)}
+        found |= {*options(function), *unpromised(function), *unbound(function, backend)}
     return sorted(found)
