@@ -209,7 +209,8 @@ def write_project(
 
 def lint_project(folder: Path, manifest: Manifest) -> list[Finding]:
     """Every finding in what either top function reaches, by place. Raises HwsrError as `lint` does."""
-    return sorted({finding for top in (manifest.top, manifest.axi_top) for finding in lint(folder / FIRMWARE, top)})
+    tops = (manifest.top, manifest.axi_top)
+    return sorted({finding for top in tops for finding in lint(folder / FIRMWARE, top, manifest.backend)})
 
 
 def _check_firmware(folder: Path, manifest: Manifest) -> None:

@@ -100,7 +100,7 @@ def test_both_tops_are_of_the_same_processes_and_lint_clean(projects):
         assert axi.calls[1:-1] == plain.calls
         assert {**axi.streams, **plain.streams} == axi.streams
         assert (axi.inputs, axi.outputs) == (("video_in",), ("video_out",))
-        assert lint(firmware, manifest.axi_top) == []
+        assert lint(firmware, manifest.axi_top, manifest.backend) == []
         assert load_project(project.folder) == project
 
 

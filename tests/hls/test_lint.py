@@ -12,6 +12,7 @@ from hwsr.hls import project
 from hwsr.hls.lint import Finding, lint
 from hwsr.hls.lint.calls import reached
 from hwsr.hls.lint.cpp import read_firmware
+from hwsr.hls.lint.preprocessor import compiled
 from hwsr.hls.project import Project, lint_project, write_project
 from hwsr.reference.run import run
 from tests.hls.hls_graphs import attention_net, fan_net, grouped_net, odd_net, tiles_for, tiny_net
@@ -38,9 +39,10 @@ def generated(tmp_path_factory) -> dict[str, Project]:
 def test_generated_projects_are_clean_and_all_of_them_is_looked_at(generated) -> None:
     seen = set()
     for made in generated.values():
-        firmware, top = read_firmware(made.folder / "firmware", f"{made.manifest.top}.cpp"), made.manifest.top
+        top, backend = made.manifest.top, made.manifest.backend
+        firmware = read_firmware(made.folder / "firmware", f"{top}.cpp", backend)
         seen |= {function.title for function in reached(firmware.functions[top][0], firmware)}
-        assert lint(made.folder / "firmware", top) == []
+        assert lint(made.folder / "firmware", top, backend) == []
     kernels = {layer.kind for made in generated.values() for layer in made.manifest.layers}
     assert seen >= kernels - {"InputLayer", "Clone"} | {"clone_stream", "conv_take", "adder_tree::sum", "Lane::product"}
 
@@ -104,7 +106,7 @@ def test_a_damaged_project_is_found_out(generated, tmp_path, net, file, old, new
     if "fresh" in new:
         changed = changed.replace("    read_word<CONFIG_T::n_steps>(attention, factor);", "    data_T fresh;")
     path.write_text(changed)
-    found = lint(folder, made.manifest.top)
+    found = lint(folder, made.manifest.top, made.manifest.backend)
     assert [finding for finding in found if finding.rule == rule and words in finding.message], found
 
 
@@ -119,6 +121,22 @@ VIDEO = "INTERFACE axis port=video_out"
     "net, file, old, new, rule, words",
     [
         ("odd", CONV, PIPELINED_CLOCKS, "clock++) {\n", "pipeline", "neither pipelined nor unrolled"),
+        ("odd", CONV, "PIPELINE II=1", "PIPELINE II=2", "pipeline", "II=2"),
+        ("attention", STREAMS, "PIPELINE II=1", "PIPELINE ii=CONFIG_T::n_chan", "pipeline", "II=CONFIG_T::n_chan"),
+        ("attention", CONV, "PIPELINE II=1", "PIPELINE off", "pipeline", "the pipeline is off"),
+        ("odd", CONV, f"{DEPENDENCE}\n", "\n", "pipeline", "no dependence of 'line', so II > 1"),
+        ("attention", STREAMS, f"{DEPENDENCE.replace('line', 'row')}\n", "\n", "pipeline", "'row', so II > 1"),
+        # Each tool has the branch of its own looked at, and that alone.
+        ("odd", CONV, "core=DSP48", "core=DSP49", "pragma", "RESOURCE has no core 'DSP49'"),
+        ("attention", CONV, "core=DSP48", "core=DSP49", "", ""),
+        ("odd", CONV, "HLS RESOURCE", "HLS RESUORCE", "pragma", "no tool knows the pragma 'RESUORCE'"),
+        ("odd", CONV, "impl=dsp", "impl=dps", "", ""),
+        ("odd", CONV, "#pragma HLS RESOURCE variable=product core=DSP48", "", "pragma", "'product_in_dsp' has no RES"),
+        ("attention", CONV, "op=mul impl=fabric", "op=mul impl=dsp", "pragma", "'product_in_luts' has no BIND_OP"),
+        ("odd", CONV, "#ifdef __VITIS_HLS__", "#ifndef __VITIS_HLS__", "pragma", "'product_in_dsp' has no RESOURCE"),
+        ("odd", STREAMS, "PRAGMA_DATA_PACK(out)", "", "stream", "'out' has no DATA_PACK"),
+        ("odd", KERNEL_AXI, "PRAGMA_DATA_PACK(out)", "#pragma HLS DATA_PACK variable=out", "", ""),
+        ("attention", STREAMS, "PRAGMA_DATA_PACK(out)", "", "", ""),
         # Inside a pipelined loop every loop is unrolled.
         ("odd", CONV, "k < kw; k++) {\n                #pragma HLS UNROLL", "k < kw; k++) {", "", ""),
         ("fan", STREAMS, "#pragma HLS PIPELINE II=1", "", "pipeline", "neither"),
@@ -133,7 +151,7 @@ VIDEO = "INTERFACE axis port=video_out"
         ("odd", TOP, " depth=2", " depth=-2", "pragma", "depth cannot be '-2'"),
         ("odd", CONV, "PIPELINE II=1", "PIPELINE I=1", "pragma", "PIPELINE has no option 'i'"),
         ("odd", CONV, "variable=window complete", "variable=window complet", "pragma", "has no option 'complet'"),
-        ("odd", CONV, "op=mul impl=dsp", "op=mul impl=dps", "pragma", "BIND_OP has no impl 'dps'"),
+        ("attention", CONV, "op=mul impl=dsp", "op=mul impl=dps", "pragma", "BIND_OP has no impl 'dps'"),
         ("odd", CONV, DEPENDENCE, DEPENDENCE.replace("inter ", "intra "), "pragma", "no dependence of 'conv'"),
         ("odd", CONV, DEPENDENCE, DEPENDENCE.replace(" true", " false"), "pragma", "no dependence of 'conv'"),
         ("odd", CONV, DEPENDENCE, DEPENDENCE.replace("=line", "=window"), "pragma", "no dependence of 'conv'"),
@@ -249,7 +267,7 @@ def others(findings: list[Finding]) -> list[Finding]:
 @pytest.mark.parametrize("name", SNIPPETS)
 def test_every_violation_is_found_where_it_stands(name: str, tmp_path: Path) -> None:
     body, rule, line = SNIPPETS[name]
-    found = others(lint(firmware(tmp_path, body), "top"))
+    found = others(lint(firmware(tmp_path, body), "top", "Vitis"))
     assert [(finding.file, finding.line, finding.rule) for finding in found] == [("kernels.h", FIRST + line, rule)], (
         found
     )
@@ -257,7 +275,7 @@ def test_every_violation_is_found_where_it_stands(name: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", CLEAN)
 def test_what_hardware_can_do_is_no_finding(name: str, tmp_path: Path) -> None:
-    assert others(lint(firmware(tmp_path, CLEAN[name]), "top")) == []
+    assert others(lint(firmware(tmp_path, CLEAN[name]), "top", "Vitis")) == []
 
 
 STREAM = 'hls::stream<word_t> s("s");\n'
@@ -278,7 +296,7 @@ TOPS = {
 @pytest.mark.parametrize("name", TOPS)
 def test_a_dataflow_region_is_calls_joined_by_streams(name: str, tmp_path: Path) -> None:
     top, rule, words = TOPS[name]
-    found = others(lint(firmware(tmp_path, "", top), "top"))
+    found = others(lint(firmware(tmp_path, "", top), "top", "Vitis"))
     assert [finding.rule for finding in found] == [rule] and words in found[0].message
     assert found[0].file == "top.cpp"
 
@@ -291,7 +309,7 @@ def test_a_chain_of_calls_that_comes_back_is_recursion(tmp_path: Path) -> None:
             "// comment", "int odd(int n) { return even(n - 1); }\nint even(int n) { return odd(n); }"
         )
     )
-    assert [str(finding) for finding in others(lint(folder, "top"))] == [
+    assert [str(finding) for finding in others(lint(folder, "top", "Vitis"))] == [
         "kernels.h:3 recursion 'odd' calls itself",
         "kernels.h:4 recursion 'even' calls itself",
     ]
@@ -310,20 +328,20 @@ def test_a_class_is_looked_at_where_it_is_used(member: str, rule: str | None, tm
     folder = firmware(tmp_path, "Held held;\ns = held.get();")
     path = folder / "kernels.h"
     path.write_text(path.read_text().replace("// comment", f"struct Held {{\n{member}\n}};"))
-    assert {finding.rule for finding in others(lint(folder, "top"))} == ({rule} if rule else set())
+    assert {finding.rule for finding in others(lint(folder, "top", "Vitis"))} == ({rule} if rule else set())
     path.write_text(path.read_text().replace("Held held;\ns = held.get();", ""))
-    assert others(lint(folder, "top")) == []
+    assert others(lint(folder, "top", "Vitis")) == []
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(HwsrError, match=r"top.cpp: No such file"):
-        lint(tmp_path, "top")
+        lint(tmp_path, "top", "Vitis")
     (tmp_path / "top.cpp").write_text("int other() { return 1; }")
     with pytest.raises(HwsrError, match=r"no function 'top'"):
-        lint(tmp_path, "top")
+        lint(tmp_path, "top", "Vitis")
     (tmp_path / "top.cpp").write_text("#if VERSION > 3\n#endif\nvoid top() {}")
     with pytest.raises(HwsrError, match=r"'VERSION > 3'"):
-        lint(tmp_path, "top")
+        lint(tmp_path, "top", "Vitis")
 
 
 def test_files_outside_the_firmware_are_not_followed(tmp_path: Path) -> None:
@@ -332,7 +350,7 @@ def test_files_outside_the_firmware_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "firmware" / "top.cpp").write_text(
         '#include "../secret.h"\nvoid top() {\n#pragma HLS DATAFLOW\nhidden(); }'
     )
-    found = lint(tmp_path / "firmware", "top")
+    found = lint(tmp_path / "firmware", "top", "Vitis")
     assert [finding.message for finding in found] == ["'hidden' is not in the firmware"]
 
 
@@ -362,3 +380,23 @@ def test_the_command_prints_findings_and_fails(generated, tmp_path, monkeypatch,
     assert len(printed) == len(findings) + 1 and printed[-1] == f"{len(findings)} findings"
     unknown = next(finding for finding in findings if finding["rule"] == "pragma")
     assert f"{path}:{unknown['line']} pragma no tool knows the pragma 'PIPELIN'" in printed
+
+
+CONDITIONAL = """#ifdef __VITIS_HLS__ // Vitis
+a
+#if VERSION > 3
+b
+#endif
+#elif !defined(__SYNTHESIS__) || (0 && X)
+c
+#else
+d
+#endif
+e"""
+
+
+def test_each_tool_compiles_its_own_branch_and_asks_no_condition_of_another() -> None:
+    assert compiled(CONDITIONAL, "Vivado").split("\n") == [*[""] * 8, "d", "", "e"]
+    with pytest.raises(HwsrError, match=r"'VERSION > 3'"):
+        compiled(CONDITIONAL, "Vitis")
+    assert compiled(CONDITIONAL.replace("VERSION > 3", "0x1"), "Vitis").split() == ["a", "b", "e"]

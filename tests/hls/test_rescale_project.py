@@ -41,10 +41,11 @@ def test_declared_depths_pass_as_dataflow(made):
 
 def test_the_linter_finds_nothing_and_sees_the_kernels(made):
     _, project = made
-    firmware, top = read_firmware(project.folder / "firmware", f"{project.manifest.top}.cpp"), project.manifest.top
+    top, backend = project.manifest.top, project.manifest.backend
+    firmware = read_firmware(project.folder / "firmware", f"{top}.cpp", backend)
     seen = {function.title for function in reached(firmware.functions[top][0], firmware)}
     assert {"rescale", "rescaled", "conv_ending::of"} <= seen
-    assert lint(project.folder / "firmware", top) == []
+    assert lint(project.folder / "firmware", top, backend) == []
 
 
 @pytest.mark.slow

@@ -11,18 +11,20 @@ from hwsr.hls.lint import kernels, rules
 from hwsr.hls.lint.calls import reached
 from hwsr.hls.lint.cpp import read_firmware
 from hwsr.hls.lint.finding import Finding
-from hwsr.hls.lint.options import options
+from hwsr.hls.lint.options import options, unbound, unpromised
 from hwsr.hls.lint.ports import ports
 
 __all__ = ["Finding", "lint"]
 
 
-def lint(folder: Path, top: str) -> list[Finding]:
+def lint(folder: Path, top: str, backend: str) -> list[Finding]:
     """Every finding in the firmware whose top function is `top` in `folder`/`top`.cpp, by place.
+
+    backend: whose tool is to synthesize it.
 
     Raises HwsrError when a file cannot be read or the function is not there.
     """
-    firmware = read_firmware(folder, f"{top}.cpp")
+    firmware = read_firmware(folder, f"{top}.cpp", backend)
     if top not in firmware.functions:
         raise HwsrError(f"{folder / f'{top}.cpp'} has no function '{top}'; write the project again with 'hwsr hls'")
     functions = reached(firmware.functions[top][0], firmware)
@@ -32,5 +34,6 @@ def lint(folder: Path, top: str) -> list[Finding]:
         found |= {*rules.allocations(function), *rules.refused(function), *rules.loop_bounds(function)}
         found |= {*rules.pragmas(function, firmware), *rules.dataflow(function, firmware), *ports(function, firmware)}
         found |= {*kernels.pipelines(function), *kernels.arithmetic(function), *kernels.streams(function)}
-        found |= {*options(function)}
+        found |= {*kernels.intervals(function), *kernels.packed(function, firmware)}
+        found |= {*options(function), *unpromised(function), *unbound(function, backend)}
     return sorted(found)

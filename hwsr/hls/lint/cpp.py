@@ -13,12 +13,10 @@ import tree_sitter_cpp
 from tree_sitter import Language, Node, Parser
 
 from hwsr.errors import HwsrError
+from hwsr.hls.lint.preprocessor import compiled
 
-# What the tool defines when it synthesizes.
-DEFINED = {"__SYNTHESIS__", "__VITIS_HLS__"}
 # Where the tool's own types lie, which it brings itself.
 TOOL_HEADERS = "ap_types"
-_CONDITIONALS = ("preproc_if", "preproc_ifdef", "preproc_elif", "preproc_else")
 _CLASSES = ("struct_specifier", "class_specifier")
 
 
@@ -31,12 +29,8 @@ def line_of(node: Node) -> int:
 
 
 def children(node: Node) -> Iterator[Node]:
-    """The children that are compiled: of conditional code the branch that synthesis takes, of comments none."""
-    for child in node.named_children:
-        if child.type in _CONDITIONALS[:2]:
-            yield from _taken(child)
-        elif child.type not in ("comment", *_CONDITIONALS):
-            yield child
+    """The children that are compiled: of comments none."""
+    return (child for child in node.named_children if child.type != "comment")
 
 
 def walk(node: Node) -> Iterator[Node]:
@@ -44,48 +38,6 @@ def walk(node: Node) -> Iterator[Node]:
     yield node
     for child in children(node):
         yield from walk(child)
-
-
-def _taken(conditional: Node) -> Iterator[Node]:
-    match conditional.type:
-        case "preproc_else":
-            holds = True
-        case "preproc_ifdef":
-            wanted = text(conditional.children[0]) == "#ifdef"
-            holds = (text(conditional.child_by_field_name("name")) in DEFINED) == wanted
-        case _:
-            condition = conditional.child_by_field_name("condition")
-            holds = condition is not None and _holds(condition)
-    if not holds:
-        alternative = conditional.child_by_field_name("alternative")
-        if alternative:
-            yield from _taken(alternative)
-        return
-    labels = [conditional.child_by_field_name(key) for key in ("name", "condition")]
-    for child in children(conditional):
-        if child not in labels:
-            yield child
-
-
-def _holds(condition: Node) -> bool:
-    """A condition of the preprocessor: of `defined`, numbers and logic. Raises HwsrError for anything else."""
-    match condition.type:
-        case "preproc_defined":
-            return text(condition.named_children[0]) in DEFINED
-        case "number_literal":
-            return int(text(condition), 0) != 0
-        case "identifier":
-            return text(condition) in DEFINED
-        case "parenthesized_expression":
-            return _holds(condition.named_children[0])
-        case "unary_expression" if text(condition).startswith("!"):
-            return not _holds(condition.named_children[0])
-        case "binary_expression":
-            operator = text(condition.child_by_field_name("operator"))
-            if operator in ("||", "&&"):
-                sides = map(_holds, condition.named_children)
-                return any(sides) if operator == "||" else all(sides)
-    raise HwsrError(f"preprocessor condition '{text(condition)}': only defined(), ||, && and ! are understood")
 
 
 @dataclass(frozen=True)
@@ -229,17 +181,22 @@ def _variable(node: Node, declarator: Node | None, value: Node | None) -> Variab
 
 @dataclass
 class Firmware:
-    """All that a top function's file includes, but for the tool's own headers."""
+    """All that a top function's file includes, but for the tool's own headers, as the backend's tool compiles it.
 
+    macros: what the macros with arguments stand for.
+    """
+
+    backend: str
     functions: dict[str, list[Function]] = field(default_factory=dict)
     classes: dict[str, list[Class]] = field(default_factory=dict)
     variables: dict[str, Variable] = field(default_factory=dict)
+    macros: dict[str, str] = field(default_factory=dict)
     files: dict[str, Node] = field(default_factory=dict)
 
 
-def read_firmware(folder: Path, main: str) -> Firmware:
+def read_firmware(folder: Path, main: str, backend: str) -> Firmware:
     """Parse `main` and what it includes from `folder`. Raises HwsrError when a file cannot be read."""
-    firmware, parser = Firmware(), Parser(Language(tree_sitter_cpp.language()))
+    firmware, parser = Firmware(backend), Parser(Language(tree_sitter_cpp.language()))
     _read(folder.resolve(), folder.resolve() / main, firmware, parser)
     return firmware
 
@@ -247,7 +204,7 @@ def read_firmware(folder: Path, main: str) -> Firmware:
 def _read(folder: Path, path: Path, firmware: Firmware, parser: Parser) -> None:
     name = str(path.relative_to(folder))
     try:
-        tree = parser.parse(path.read_bytes())
+        tree = parser.parse(compiled(path.read_text(errors="replace"), firmware.backend).encode())
     except OSError as error:
         raise HwsrError(f"{path}: {error.strerror}; write the project again with 'hwsr hls'") from error
     firmware.files[name] = tree.root_node
@@ -260,9 +217,10 @@ def _read(folder: Path, path: Path, firmware: Firmware, parser: Parser) -> None:
             own = found != folder and found.is_relative_to(folder) and TOOL_HEADERS not in found.parts
             if own and str(found.relative_to(folder)) not in firmware.files:
                 _read(folder, found, firmware, parser)
-        else:
-            for variable in declared(node):
-                firmware.variables[variable.name] = variable
+        elif node.type == "preproc_function_def":
+            firmware.macros[text(node.child_by_field_name("name"))] = text(node.child_by_field_name("value"))
+        for variable in declared(node):
+            firmware.variables[variable.name] = variable
     _index(tree.root_node, (), None, name, firmware)
 
 

@@ -3,12 +3,10 @@
 import re
 from collections.abc import Iterator
 
-from tree_sitter import Node
-
-from hwsr.hls.lint.calls import calls, constructed
+from hwsr.hls.lint.calls import arguments, calls, constructed
 from hwsr.hls.lint.cpp import Class, Firmware, Function, text, walk
 from hwsr.hls.lint.finding import Finding
-from hwsr.hls.lint.rules import LOOPS, has_pragma, is_counted, loops_around
+from hwsr.hls.lint.rules import LOOPS, has_pragma, is_counted, loops_around, under
 
 _FLOATING = frozenset({"float", "double", "half"})
 _FLOATING_LITERAL = re.compile(r"(?!0[xX])(\d+\.|\.\d|\d+[eE][+-]?\d)")
@@ -40,15 +38,21 @@ def pipelines(function: Function) -> Iterator[Finding]:
         return
     for node in function.nodes:
         if node.type == "for_statement" and is_counted(node, function):
-            below = (other for other in walk(node) if other.type in LOOPS and _under(other, "PIPELINE"))
-            if not any(_under(loop, "PIPELINE", "UNROLL") for loop in (node, *loops_around(node))) and not any(below):
+            below = (other for other in walk(node) if other.type in LOOPS and under(other, "PIPELINE"))
+            if not any(under(loop, "PIPELINE", "UNROLL") for loop in (node, *loops_around(node))) and not any(below):
                 message = "the loop is neither pipelined nor unrolled: its turns would run one after another"
                 yield Finding.of(function, node, "pipeline", message)
 
 
-def _under(loop: Node, *directives: str) -> bool:
-    body = loop.child_by_field_name("body")
-    return body is not None and any(has_pragma(body, directive) for directive in directives)
+def intervals(function: Function) -> Iterator[Finding]:
+    """Every pipeline starts a turn a clock: foldings, FIFO depths and rates all count on it."""
+    for pragma in function.pragmas:
+        if pragma.directive == "PIPELINE":
+            given = {key.upper(): value for key, value in pragma.values.items()}.get("II", "1")
+            off = "off" in {flag.lower() for flag in pragma.flags}
+            if off or given != "1":
+                message = "the pipeline is off" if off else f"II={given}: a turn has to start every clock"
+                yield Finding(function.file, pragma.line, "pipeline", message)
 
 
 def arithmetic(function: Function) -> Iterator[Finding]:
@@ -74,6 +78,34 @@ def streams(function: Function) -> Iterator[Finding]:
             if variable and variable.stream and method in _NOT_WAITING:
                 message = f"'{name}.{method}' does not wait, so results depend on when words come"
                 yield Finding.of(function, call, "stream", message)
+
+
+def packed(function: Function, firmware: Firmware) -> Iterator[Finding]:
+    """For Vivado HLS every word that is written is packed: it makes a FIFO of each field of one that is not."""
+    if firmware.backend != "Vivado":
+        return
+    whole = _packed(function, firmware) | _by_field(function)
+    for call in calls(function):
+        if text(call.child_by_field_name("function")).endswith(".write"):
+            for name in map(text, arguments(call)):
+                variable = function.locals.get(name)
+                if variable and variable.type in function.template and name not in whole:
+                    message = f"the word '{name}' has no DATA_PACK: each of its fields would be a FIFO"
+                    yield Finding.of(function, variable.node, "stream", message)
+
+
+def _packed(function: Function, firmware: Firmware) -> set[str]:
+    """What a function packs, by a pragma or by a macro that is one."""
+    macros = {name for name, meaning in firmware.macros.items() if "DATA_PACK" in meaning}
+    by_macro = (call for call in calls(function) if text(call.child_by_field_name("function")) in macros)
+    by_pragma = {pragma.values.get("variable", "") for pragma in function.pragmas if pragma.directive == "DATA_PACK"}
+    return by_pragma | {text(argument) for call in by_macro for argument in arguments(call)}
+
+
+def _by_field(function: Function) -> set[str]:
+    """What has fields with names: of words those of an AXI4-Stream, which are never packed."""
+    fields = (node for node in function.nodes if node.type == "field_expression")
+    return {text(node.child_by_field_name("argument")) for node in fields}
 
 
 def classes(functions: list[Function], firmware: Firmware) -> Iterator[Finding]:

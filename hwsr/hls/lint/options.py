@@ -1,4 +1,5 @@
-"""Pragmas' options: the words that Vitis and Vivado HLS know, counts that can be, and dependences that hold.
+"""Pragmas' options: the words that Vitis and Vivado HLS know, counts that can be, and dependences that hold. And the
+pragmas that a kernel has to have.
 
 The tools ignore an option that they do not know, with a warning among thousands.
 """
@@ -7,8 +8,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hwsr.hls.lint.cpp import Function, Pragma, text
+from hwsr.hls.lint.cpp import Function, Pragma, children, pragma_of, text, walk
 from hwsr.hls.lint.finding import Finding
+from hwsr.hls.lint.rules import LOOPS, under
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,12 @@ _DEPENDENCES = {
     # It stores in sub-row 0 alone, whose turns are `s` a column.
     "upscale": _Dependence("row", {"reuse_distance": "CONFIG_T::in_width * s", "s": "CONFIG_T::factor"}),
 }
+# How each tool is told what an operator is made of, and the functions whose products have to be made so.
+_BINDING = {"Vitis": ("BIND_OP", "impl"), "Vivado": ("RESOURCE", "core")}
+_BOUND = {
+    "product_in_dsp": frozenset({"dsp", "dsp48"}),
+    "product_in_luts": frozenset({"fabric", "mul_lut"}),
+}
 _DEPENDENCE_FLAGS = frozenset({"inter", "raw", "true"})
 
 
@@ -88,6 +96,32 @@ def options(function: Function) -> Iterator[Finding]:
             reasons.append(f"no dependence of '{function.title}' is known to be so; no simulation shows a wrong one")
         for reason in reasons:
             yield Finding(function.file, pragma.line, "pragma", reason)
+
+
+def unpromised(function: Function) -> Iterator[Finding]:
+    """A pipelined loop that a dependence is known of promises it: the tool alone would wait for each store."""
+    known = _DEPENDENCES.get(function.title)
+    if not known:
+        return
+    for loop in function.nodes:
+        body = loop.child_by_field_name("body") if loop.type in LOOPS and under(loop, "PIPELINE") else None
+        if not body or known.variable not in map(text, walk(body)):
+            continue
+        own = [pragma for child in children(body) for pragma in pragma_of(child)]
+        promised = {pragma.values.get("variable") for pragma in own if pragma.directive == "DEPENDENCE"}
+        if known.variable not in promised:
+            message = f"the loop promises no dependence of '{known.variable}', so II > 1"
+            yield Finding.of(function, loop, "pipeline", message)
+
+
+def unbound(function: Function, backend: str) -> Iterator[Finding]:
+    """A product that the folding gives to DSPs or LUTs is bound to them, in the words of the backend's tool."""
+    wanted = _BOUND.get(function.title)
+    directive, key = _BINDING[backend]
+    bound = {pragma.values.get(key, "").lower() for pragma in function.pragmas if pragma.directive == directive}
+    if wanted and not bound & wanted:
+        message = f"'{function.title}' has no {directive} of its product: the tool chooses where it multiplies"
+        yield Finding.of(function, function.node, "pragma", message)
 
 
 def _unknown(pragma: Pragma) -> Iterator[str]:

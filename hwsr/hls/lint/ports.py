@@ -14,7 +14,7 @@ from tree_sitter import Node
 from hwsr.hls.lint.calls import arguments, callees
 from hwsr.hls.lint.cpp import Firmware, Function, Pragma, Variable, children, declared, line_of, text
 from hwsr.hls.lint.finding import Finding
-from hwsr.hls.lint.rules import LOOPS, has_pragma, is_static, loop_counter, loops_around
+from hwsr.hls.lint.rules import LOOPS, is_static, loop_counter, loops_around, under
 
 PORTS = 2
 
@@ -86,8 +86,7 @@ def ports(function: Function, firmware: Firmware) -> Iterator[Finding]:
 
 
 def _pipelined(loop: Node) -> bool:
-    body = loop.child_by_field_name("body")
-    return body is not None and has_pragma(body, "PIPELINE")
+    return under(loop, "PIPELINE")
 
 
 def _counters(loop: Node) -> Iterator[str]:

@@ -230,6 +230,12 @@ def has_pragma(body: Node, directive: str) -> bool:
     return any(pragma.directive == directive for child in children(body) for pragma in pragma_of(child))
 
 
+def under(loop: Node, *directives: str) -> bool:
+    """Whether a loop's own body is under any of the directives."""
+    body = loop.child_by_field_name("body")
+    return body is not None and any(has_pragma(body, directive) for directive in directives)
+
+
 def pragmas(function: Function, firmware: Firmware) -> Iterator[Finding]:
     """Every pragma is one that the tools know, and what it names exists."""
     for pragma in function.pragmas:
