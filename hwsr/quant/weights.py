@@ -5,8 +5,8 @@ gains more than it costs; and a bound on a convolution's accumulator is a bound 
 Colbert et al. 2023), for which a coarser grid may be the better one.
 
 Brevitas has A2Q and A2Q+ (Colbert et al. 2024), which would take powers of two as well. They keep the grid of the
-largest weight and round towards zero, so that of trained weights next to nothing is left until the norms and scales
-that they add are learned anew; they leave the bias out of the bound, and A2Q+ makes every channel's weights sum to
+largest weight and round towards zero, where many a trained weight is less than a step, until the norms and scales that
+they add are learned anew; they leave the bias out of the bound, and A2Q+ makes every channel's weights sum to
 zero to halve its sums of one sign, which are bounded here as they are.
 """
 
