@@ -318,7 +318,7 @@ def estimate(
     from hwsr.estimate.show import as_json, render
     from hwsr.ir.outside import frame_deep
     from hwsr.ir.whole_frame import on_whole_frame
-    from hwsr.plan.depths import interval_at
+    from hwsr.plan.depths import clocks_at
 
     asked = asked_of(model, plan, device, clock, reuse_factor, backend, frame)
     if off_chip and frame:
@@ -329,9 +329,9 @@ def estimate(
     stages = hardware.stages(asked.graph, asked.depths)
     outside = frame_deep(stages) if off_chip else ()
     with console.status("simulating"):
-        interval = interval_at(asked.graph, hardware, asked.depths)
+        clocks = clocks_at(asked.graph, hardware, asked.depths)
     target = asked.device, asked.clock_mhz, asked.image, asked.backend.law
-    design = estimate_design(asked.graph, stages, *target, outside, interval)
+    design = estimate_design(asked.graph, stages, *target, outside, clocks.interval, clocks.latency)
     console.print(render(design))
     write_figures(json, as_json(design))
 

@@ -24,7 +24,7 @@ class Estimate:
     tiles > 1; layers: its stages in order. Stages work at the same time, so the slowest sets the pace.
     passes: times of the slowest stage from one frame to the next, more than 1 where frames have to wait. outside: FIFOs
     in external memory. simulated: clocks from one frame to the next as the pipeline was simulated, None where it was
-    not: then they are estimated.
+    not: then they are estimated. latency: simulated clocks from a frame's first pixel in to its last one out.
     """
 
     device: Device
@@ -37,6 +37,7 @@ class Estimate:
     layers: tuple[Layer, ...]
     outside: tuple[Outside, ...] = ()
     simulated: float | None = None
+    latency: float | None = None
 
     @property
     def memory_mb_s(self) -> float:
@@ -110,6 +111,7 @@ def estimate(
     backend: Backend = "vitis",
     outside: tuple[Outside, ...] = (),
     interval: float | None = None,
+    latency: float | None = None,
 ) -> Estimate:
     """Estimate a network in hardware.
 
@@ -127,7 +129,7 @@ def estimate(
     layers = estimate_layers(graph, left_inside(stages, outside), timing_on(device, clock_mhz, backend))
     passes = count_passes(graph) if interval is None else 1
     tiles = count_tiles(graph, image)
-    return Estimate(device, clock_mhz, backend, image, graph.frame, tiles, passes, layers, outside, interval)
+    return Estimate(device, clock_mhz, backend, image, graph.frame, tiles, passes, layers, outside, interval, latency)
 
 
 def timing_on(device: Device, clock_mhz: float, backend: Backend) -> Timing:

@@ -73,7 +73,13 @@ FIGURES = {
         "blocks",
         "not measured: how often they hold the truth is unknown",
     ),
-    "fps": Figure("images a second", "clock / (tiles * passes * cycles of the slowest stage)", "as cycles"),
+    "interval": Figure(
+        "clock cycles from one frame to the next, of the whole pipeline", "simulated clock by clock", "as cycles"
+    ),
+    "latency": Figure(
+        "clock cycles from a frame's first pixel in to its last one out", "simulated clock by clock", "as cycles"
+    ),
+    "fps": Figure("images a second", "clock / (tiles * interval)", "as cycles"),
     "counts": Figure(
         "operations and bits a frame of the hardware",
         "counted in the network, zero ternary weights left out of additions; FIFO bits by the depths generated",

@@ -39,6 +39,7 @@ def as_json(estimate: Estimate) -> dict[str, Any]:
         "estimates": {
             "cycles": estimate.bottleneck.cycles,
             "interval": estimate.interval,
+            "latency": estimate.latency,
             "cycles_per_image": estimate.cycles_per_image,
             "fps": estimate.fps,
             "resources": asdict(estimate.resources),
@@ -169,6 +170,9 @@ def _rate(estimate: Estimate) -> Text:
         lines.append(
             f"a frame every {estimate.simulated:,.10g} clocks, simulated: {share:.1%} of the slowest stage's rate"
         )
+    if estimate.latency is not None:
+        ms = estimate.latency / estimate.clock_mhz / 1000
+        lines.append(f"a frame has left {estimate.latency:,.10g} clocks ({ms:,.3g} ms) after it began, simulated")
     if estimate.passes > 1:
         lines.append(f"a frame waits {estimate.passes} frame times for the one before, behind as many spatial sums")
     if estimate.outside:

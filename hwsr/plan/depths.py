@@ -22,7 +22,7 @@ from hwsr.ir.stages import Reuse, Stage
 from hwsr.ir.tiling import on_frame
 from hwsr.simulate.depths import frames_to_settle, smallest_depths
 from hwsr.simulate.process import Process, depths, in_program_order, processes
-from hwsr.simulate.run import simulate
+from hwsr.simulate.run import Run, simulate
 
 # Input pixels of the rows that are simulated: every word's clock is kept, 8 bytes each, at both ends of a stream.
 MOST_PIXELS = 1 << 17
@@ -130,25 +130,34 @@ def _drawn_out(graph: IntGraph, hardware: Hardware, pace: float) -> dict[str, in
     return {s: more[s] + (more[s] - least[s]) * (width - long) // (long - short) for s in more}
 
 
+@dataclass(frozen=True)
+class Clocks:
+    """interval: from one frame to the next; latency: from the first word's entry until the first frame has left."""
+
+    interval: float
+    latency: float
+
+
 def interval_at(graph: IntGraph, hardware: Hardware, found: Mapping[str, int] | None = None) -> float:
-    """Clocks from one frame to the next at given depths, by default the lowering's.
+    """Clocks from one frame to the next at given depths, by default the lowering's. See `clocks_at`."""
+    return clocks_at(graph, hardware, found).interval
 
-    Of a frame taller than what is simulated: those of its slowest stage, and what frames of two heights lose to it,
-    drawn out to its own: once FIFOs have filled every row loses the same.
-    Raises HwsrError in a deadlock.
+
+def clocks_at(graph: IntGraph, hardware: Hardware, found: Mapping[str, int] | None = None) -> Clocks:
+    """Clocks of a frame at given depths, by default the lowering's.
+
+    Those of a frame taller than what is simulated are drawn out from frames of two heights: once FIFOs have filled
+    every row takes and loses the same. Raises HwsrError in a deadlock.
     """
+    height, width = graph.frame
     tall = _simulated_rows(graph)
-    lost = _lost(graph, tall, hardware, found)
-    if tall < graph.frame[0]:
-        short = tall - max(tall // FEWER, 1)
-        lost += (lost - _lost(graph, short, hardware, found)) / (tall - short) * (graph.frame[0] - tall)
-    return hardware.slowest(graph) + lost
-
-
-def _lost(graph: IntGraph, rows: int, hardware: Hardware, found: Mapping[str, int] | None) -> float:
-    """Clocks that the first rows of a frame take, as a frame, beyond those of the slowest stage."""
-    part = on_frame(graph, (rows, graph.frame[1]))
-    return _interval(part, hardware, found) - hardware.slowest(part)
+    rows = [tall] if tall == height else [tall - max(tall // FEWER, 1), tall]
+    parts = [on_frame(graph, (each, width)) for each in rows]
+    runs = [_run(part, hardware, found) for part in parts]
+    lost = [run.interval - hardware.slowest(part) for run, part in zip(runs, parts, strict=True)]
+    more = (height - tall) / (tall - rows[0]) if tall < height else 0.0
+    latency = runs[-1].latency + more * (runs[-1].latency - runs[0].latency)
+    return Clocks(hardware.slowest(graph) + lost[-1] + more * (lost[-1] - lost[0]), latency)
 
 
 def _simulated_rows(graph: IntGraph) -> int:
@@ -156,12 +165,12 @@ def _simulated_rows(graph: IntGraph) -> int:
     return height if graph.fixed_frame else min(height, max(MOST_PIXELS // width, 2 * graph.radius + MORE_ROWS))
 
 
-def _interval(graph: IntGraph, hardware: Hardware, found: Mapping[str, int] | None) -> float:
-    """Clocks from one frame to the next, all rows simulated."""
+def _run(graph: IntGraph, hardware: Hardware, found: Mapping[str, int] | None) -> Run:
+    """All rows simulated, until the clocks from one frame to the next stay. Raises HwsrError in a deadlock."""
     stages = hardware.stages(graph, found)
     pipeline = clocked(graph, stages, hardware.timing)
     run = simulate(pipeline, depths(stages), frames_to_settle(pipeline))
     if run.waits:
         waiting = ", ".join(map(str, run.deadlock or run.waits))
         raise HwsrError(f"the pipeline stands still at these FIFO depths: {waiting}; run 'hwsr plan' again")
-    return run.interval
+    return run

@@ -7,8 +7,9 @@ from hwsr.estimate.devices import find_device
 from hwsr.ir.graph import IntGraph
 from hwsr.ir.tiling import on_frame
 from hwsr.plan import depths as depths_module
-from hwsr.plan.depths import Hardware, found_depths, interval_at
+from hwsr.plan.depths import Hardware, clocked, clocks_at, found_depths, interval_at
 from hwsr.simulate.process import depths
+from hwsr.simulate.run import simulate
 from tests.hls.hls_graphs import Net
 
 TIMING = timing_on(find_device("kv260"), 200.0, "vitis")
@@ -31,10 +32,13 @@ def test_what_every_row_loses_counts_for_every_row(monkeypatch: pytest.MonkeyPat
     shallow = depths(hardware.stages(graph))
     skip = max(shallow, key=lambda stream: shallow[stream])
     shallow[skip] -= words
-    whole = interval_at(graph, hardware, shallow)
+    whole = clocks_at(graph, hardware, shallow)
     monkeypatch.setattr(depths_module, "MOST_PIXELS", 480 * 24)
-    assert interval_at(graph, hardware, shallow) == whole
-    lost = whole / hardware.slowest(graph) - 1
+    assert clocks_at(graph, hardware, shallow) == whole
+    stages = hardware.stages(graph, shallow)
+    run = simulate(clocked(graph, stages, TIMING), depths(stages), 4)
+    assert (whole.interval, whole.latency) == (run.interval, run.latency)
+    lost = whole.interval / hardware.slowest(graph) - 1
     assert lost > 0.05 if words else lost < 0.02
 
 
