@@ -16,10 +16,10 @@ MADE_BY = ("brevitas", "da4ml", "hls4ml", "numpy", "onnx", "qonnx", "torch")
 
 
 def code_hash() -> str:
-    """Of every file of hwsr, and of the versions of the packages that it generates with."""
+    """Of every file of hwsr but what Python and numba keep, and of the versions of what it generates with."""
     folder = Path(hwsr.__file__).parent
     digest = hashlib.sha256(" ".join(f"{name} {version(name)}" for name in MADE_BY).encode())
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"):
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.parent.name != "__pycache__"):
         digest.update(str(path.relative_to(folder)).encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()

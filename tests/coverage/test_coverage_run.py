@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+import hwsr
 from hwsr.cli import main
 from hwsr.coverage import check as checking
 from hwsr.coverage import kept as keeping
@@ -158,3 +159,16 @@ def test_the_command_writes_one_object_a_network(
 def test_options_of_hls_alone_are_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert hwsr(monkeypatch, "matrix", "--jobs", 2) == 2
     assert "--jobs is for --hls" in capsys.readouterr().err
+
+
+def test_the_hash_of_the_code_is_not_of_what_numba_and_python_keep(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(hwsr, "__file__", str(tmp_path / "__init__.py"))
+    (tmp_path / "kernel.h").write_text("int x;")
+    before = keeping.code_hash()
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__" / "run.nbi").write_bytes(b"compiled")
+    assert keeping.code_hash() == before
+    (tmp_path / "kernel.h").write_text("int y;")
+    assert keeping.code_hash() != before
