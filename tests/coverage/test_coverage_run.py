@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-import hwsr
 from hwsr.cli import main
 from hwsr.coverage import check as checking
 from hwsr.coverage import kept as keeping
@@ -164,7 +163,7 @@ def test_options_of_hls_alone_are_refused(monkeypatch: pytest.MonkeyPatch, capsy
 def test_the_hash_of_the_code_is_not_of_what_numba_and_python_keep(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(hwsr, "__file__", str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(keeping.hwsr, "__file__", str(tmp_path / "__init__.py"))
     (tmp_path / "kernel.h").write_text("int x;")
     before = keeping.code_hash()
     (tmp_path / "__pycache__").mkdir()
