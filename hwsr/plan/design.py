@@ -16,7 +16,7 @@ from hwsr.ir.graph import IntGraph
 from hwsr.ir.stages import Folding
 from hwsr.ir.tiling import on_frame
 from hwsr.plan.adders import Summed, expected, solved_graphs
-from hwsr.plan.depths import Hardware, found_depths, interval_at
+from hwsr.plan.depths import Hardware, clocks_at, found_depths
 from hwsr.plan.options import Choices, choices
 from hwsr.plan.search import Selection, cheapest, fastest
 
@@ -64,7 +64,7 @@ class Planned:
 
     graph: the network on the frame that the hardware works on; choices: what there was to choose from; depths: words of
     every stream, those of the lowering where None, which are not simulated: then the rate is the slowest stage's;
-    interval: clocks from one frame to the next, simulated.
+    interval: clocks from one frame to the next, latency: until the first has left, both simulated.
     """
 
     target: Target
@@ -74,6 +74,7 @@ class Planned:
     sharing: Sharing = field(default_factory=Sharing)
     depths: Mapping[str, int] | None = None
     interval: float | None = None
+    latency: float | None = None
 
     @property
     def foldings(self) -> dict[str, Folding]:
@@ -102,7 +103,8 @@ class Planned:
         interval = self.selection.clocks(self.choices) if self.interval is None else self.interval
         image = target.image(self.graph.scale)
         stages = self.hardware.stages(self.graph, self.depths)
-        return estimate(self.graph, stages, target.device, target.clock_mhz, image, target.backend, (), interval)
+        asked = target.device, target.clock_mhz, image, target.backend
+        return estimate(self.graph, stages, *asked, interval=interval, latency=self.latency)
 
     @property
     def budget(self) -> int | None:
@@ -225,7 +227,8 @@ def _outlined(planned: Planned) -> Planned:
 
 def _paced(planned: Planned) -> Planned:
     """With the simulated clocks from one frame to the next."""
-    return replace(planned, interval=interval_at(planned.graph, planned.hardware, planned.depths))
+    clocks = clocks_at(planned.graph, planned.hardware, planned.depths)
+    return replace(planned, interval=clocks.interval, latency=clocks.latency)
 
 
 def _summed(planned: Planned, progress: Progress) -> Planned:

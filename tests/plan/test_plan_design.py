@@ -16,7 +16,7 @@ from hwsr.ir.graph import IntGraph
 from hwsr.ir.tiling import on_frame
 from hwsr.plan import depths as depths_module
 from hwsr.plan import design
-from hwsr.plan.depths import Hardware, built, found_depths, interval_at
+from hwsr.plan.depths import Clocks, Hardware, built, found_depths, interval_at
 from hwsr.plan.design import Planned, Target, outline, plan, plan_at
 from hwsr.plan.explain import describe_shortfall, explain, narrowed, shortfalls
 from hwsr.plan.search import cheapest, shares
@@ -136,7 +136,7 @@ def test_fifos_without_room_are_the_lowerings(monkeypatch: pytest.MonkeyPatch) -
     planned = plan(deep_net(), replace(target, device=scarce))
     assert planned.met and planned.depths is None and planned.foldings == lowered.foldings
     assert planned.interval == interval_at(planned.graph, planned.hardware) <= planned.budget
-    monkeypatch.setattr(design, "interval_at", lambda *_: 1e9)
+    monkeypatch.setattr(design, "clocks_at", lambda *_: Clocks(1e9, 1e9))
     assert not plan(deep_net(), replace(target, device=scarce)).met
 
 
