@@ -7,7 +7,7 @@ python -m benchmarks.equal_cost models/A_r2 models/A_r4 --data TRAIN --eval SETS
 """
 
 import argparse
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -22,14 +22,6 @@ from hwsr.train.loop import train
 from hwsr.train.recipe import FloatPrecision, Settings
 
 
-@dataclass(frozen=True)
-class Budget:
-    """The training of every float network and of every int8 one that is made of it."""
-
-    float_steps: int
-    int8_steps: int
-
-
 def wanted(models: list[Path]) -> dict[Spec, bool]:
     """The float networks to train, and whether an int8 one is made of it. Raises HwsrError."""
     specs = [parse_spec(match.spec) for model in models for match in model_matches(model)[1]]
@@ -40,11 +32,11 @@ def wanted(models: list[Path]) -> dict[Spec, bool]:
     return found
 
 
-def make(spec: Spec, with_int8: bool, budget: Budget, options: argparse.Namespace, console: Console) -> None:
+def make(spec: Spec, with_int8: bool, options: argparse.Namespace, console: Console) -> None:
     """Train, score and write a float network and, if asked, its int8 form. Raises HwsrError."""
     work, target = options.work / spec.slug, options.out / spec.slug
     if not (work / "model.safetensors").exists():
-        settings = Settings(steps=budget.float_steps, rate=1e-3, batch=8)
+        settings = Settings(steps=options.float_steps, rate=1e-3, batch=8)
         resume = (work / "checkpoint.safetensors").exists()
         with timed(work):
             train(
@@ -61,7 +53,7 @@ def make(spec: Spec, with_int8: bool, budget: Budget, options: argparse.Namespac
     save_model(target, load_network(work), card)
     write_text(target / "train.log", training_log(card))
     forms = (Form.INT8,) if with_int8 else ()
-    asked = Settings(steps=budget.int8_steps, batch=8)
+    asked = Settings(steps=options.int8_steps, batch=8)
     made = release(Order(target, forms, options.data, data_sets(options.eval), options.work, asked), console)
     own = made[target.name].model_copy(update={"seconds": training_seconds(work)})
     write_json(target / RELEASE, own.model_dump(mode="json"))
@@ -78,9 +70,8 @@ def main() -> None:
     parser.add_argument("--float-steps", type=int, default=10_000)
     parser.add_argument("--int8-steps", type=int, default=1000)
     options = parser.parse_args()
-    budget = Budget(options.float_steps, options.int8_steps)
     for spec, with_int8 in wanted(options.models).items():
-        make(spec, with_int8, budget, options, Console())
+        make(spec, with_int8, options, Console())
 
 
 if __name__ == "__main__":

@@ -42,15 +42,13 @@ def model_graph(model: Path) -> IntGraph:
     graph = read_qonnx(path)
     check_image_network(graph)
     weights = model / "model.safetensors"
-    if (
-        model.is_dir()
-        and weights.exists()
-        and load_tensors(weights)[1].tensors_sha256 != (told := exported_weights(path))
-    ):
-        other = (
-            f"was exported from other weights than {weights.name}" if told else "does not say from which weights it is"
-        )
-        raise HwsrError(f"{path} {other}; run 'hwsr export {model}' again")
+    if model.is_dir() and weights.exists():
+        exported = exported_weights(path)
+        if not exported:
+            raise HwsrError(f"{path} does not say which weights it was exported from; run 'hwsr export {model}' again")
+        if exported != load_tensors(weights)[1].tensors_sha256:
+            other = f"was exported from other weights than {weights.name}"
+            raise HwsrError(f"{path} {other}; run 'hwsr export {model}' again")
     return graph
 
 

@@ -9,6 +9,7 @@ import onnx
 import pytest
 from PIL import Image
 
+from hwsr import engines
 from hwsr.cli import main
 from hwsr.cli.app import parse_size
 from hwsr.data.images import read_image, write_png
@@ -118,6 +119,9 @@ def test_an_export_of_other_weights_is_refused(
     assert hwsr(monkeypatch, "train", SPEC, "--out", again, *options) == 0
     capsys.readouterr()
     refused(capsys, monkeypatch, ["eval", again], "was exported from other weights than model.safetensors")
+    with monkeypatch.context() as patched:
+        patched.setattr(engines, "exported_weights", lambda path: "")
+        refused(capsys, patched, ["eval", again], "does not say which weights it was exported from")
     assert hwsr(monkeypatch, "export", again, "--frame", "20x16") == 0
     assert hwsr(monkeypatch, "eval", again) == 0
 

@@ -143,9 +143,8 @@ def _held(graph: IntGraph, name: str, shared: frozenset[str], more: Mapping[str,
             stages += max(len(node.inputs) - 2, 0)  # those that join some of its inputs
         stages += fork_stages(len(graph.consumers[node.name]))
         # A pooled tensor is one word a frame, and at the frame's end every pipeline flushes.
-        held = (
-            stages * _in_flight(tensor) + -(-more.get(node.name, 0) // tensor.upscale**2) + _between_rows(graph, node)
-        )
+        beyond = -(-more.get(node.name, 0) // tensor.upscale**2)
+        held = stages * _in_flight(tensor) + beyond + _between_rows(graph, node)
         own = 0 if node.name in shared or tensor.pooled else held
         result[node.name] = own + max((result[before] for before in node.inputs), default=0)
     return result[name]
@@ -154,7 +153,8 @@ def _held(graph: IntGraph, name: str, shared: frozenset[str], more: Mapping[str,
 def _between_rows(graph: IntGraph, node: Node) -> int:
     """Input pixels that wait in front of a pixel shuffle while it sends the later rows of a group and reads nothing.
 
-    Of the s rows that an input row becomes it reads in the first; in the time of the others as many come as of those.
+    Of the s rows that an input row becomes it reads in the first alone: while it sends the others, up to (s - 1) / s of
+    an input row comes in.
     """
     if not isinstance(node, PixelShuffle):
         return 0

@@ -12,7 +12,6 @@ from hwsr.hls import project
 from hwsr.hls.lint import Finding, lint
 from hwsr.hls.lint.calls import reached
 from hwsr.hls.lint.cpp import read_firmware
-from hwsr.hls.lint.preprocessor import compiled
 from hwsr.hls.project import Project, lint_project, write_project
 from hwsr.reference.run import run
 from tests.hls.hls_graphs import attention_net, fan_net, grouped_net, odd_net, tiles_for, tiny_net
@@ -380,23 +379,3 @@ def test_the_command_prints_findings_and_fails(generated, tmp_path, monkeypatch,
     assert len(printed) == len(findings) + 1 and printed[-1] == f"{len(findings)} findings"
     unknown = next(finding for finding in findings if finding["rule"] == "pragma")
     assert f"{path}:{unknown['line']} pragma no tool knows the pragma 'PIPELIN'" in printed
-
-
-CONDITIONAL = """#ifdef __VITIS_HLS__ // Vitis
-a
-#if VERSION > 3
-b
-#endif
-#elif !defined(__SYNTHESIS__) || (0 && X)
-c
-#else
-d
-#endif
-e"""
-
-
-def test_each_tool_compiles_its_own_branch_and_asks_no_condition_of_another() -> None:
-    assert compiled(CONDITIONAL, "Vivado").split("\n") == [*[""] * 8, "d", "", "e"]
-    with pytest.raises(HwsrError, match=r"'VERSION > 3'"):
-        compiled(CONDITIONAL, "Vitis")
-    assert compiled(CONDITIONAL.replace("VERSION > 3", "0x1"), "Vitis").split() == ["a", "b", "e"]
