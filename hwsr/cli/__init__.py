@@ -15,7 +15,8 @@ from hwsr.processes import kill_programs
 
 # Each adds its commands to the app, in the order of the help text; nothing else is wanted of them (F401).
 # isort: off
-from hwsr.cli import training, quantization, hardware, planning, exploring, pipelines, reporting, pictures, networks  # noqa: F401
+from hwsr.cli import training, quantization, hardware, stock, planning  # noqa: F401
+from hwsr.cli import exploring, pipelines, reporting, pictures, networks  # noqa: F401
 # isort: on
 
 # Exit codes: 0 done, 1 a comparison found a mismatch, a pipeline is in deadlock, a network of a sweep failed or the

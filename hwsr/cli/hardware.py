@@ -334,26 +334,3 @@ def estimate(
     design = estimate_design(asked.graph, stages, *target, outside, clocks.interval, clocks.latency)
     console.print(render(design))
     write_figures(json, as_json(design))
-
-
-@app.command("estimate-layers")
-def estimate_layers(
-    file: Annotated[Path, typer.Argument(help='layers as {"points": [...]}, in the schema of the calibration file')],
-    out: Annotated[Path, typer.Option("--out", "-o", help="where to write the predictions")],
-) -> None:
-    """Predict csynth's and synthesis' figures of layers from their descriptions alone, without any tool."""
-    from collections import Counter
-
-    from hwsr.estimate.predict import estimate_file
-
-    estimates = estimate_file(file)
-    write_figures(out, estimates)
-    points = estimates["points"]
-    reasons = Counter(point["reason"] for point in points if point["reason"])
-    console.print(
-        f"wrote {out}: estimates of {sum(point['lut'] is not None for point in points)} of {len(points)} layers"
-    )
-    for reason, count in reasons.most_common():
-        console.print(f"{count} layers: {reason}", markup=False)
-    for assumed, count in Counter(each for point in points for each in point["assumed"]).most_common():
-        console.print(f"{count} layers: {assumed}", markup=False)

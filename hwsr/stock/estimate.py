@@ -1,0 +1,189 @@
+"""What a stock project takes and how fast it is, as plain JSON values and as tables for a terminal."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.box import SIMPLE
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from hwsr.errors import HwsrError
+from hwsr.estimate.devices import Device, find_device
+from hwsr.estimate.model import Prediction
+from hwsr.estimate.resources import Resources, fifo
+from hwsr.simulate.run import Run
+from hwsr.stock.pipeline import StockLayer, declared, layers, needed_depths, processes, run
+from hwsr.stock.project import StockProject
+
+KINDS = ("lut", "ff", "dsp", "bram18")
+NOTE = "estimates: nothing here was synthesized"
+FIGURES = {
+    "cycles": "clocks of a kernel for a frame, by the laws of stock kernels (docs/estimates.md), with a range; without "
+    "a report of such kernels, a word a clock and 2 to fill",
+    "interval": "clocks from one frame to the next, of the whole pipeline simulated clock by clock; its range is that "
+    "of the slowest kernel",
+    "latency": "clocks from a frame's first word in to its last one out, simulated; no range",
+    "lut, ff, dsp, bram18": "of kernels, as csynth would report them, with ranges; of those without a report none",
+    "fifos": "LUTs and block RAM of the streams by depth and width, not checked against reports",
+    "synthesized": "of kernels after Vivado's synthesis, learnt from modified kernels; ranges not checked",
+    "depths": "words that the FIFOs need for the same interval, at the estimated cycles: smaller ones are slower or "
+    "stand still by this model, which has no clock of a real device",
+}
+
+
+@dataclass(frozen=True)
+class StockEstimate:
+    """layers: in order; simulated: at the declared depths; depths: the smallest ones, None where not asked."""
+
+    project: StockProject
+    layers: tuple[StockLayer, ...]
+    simulated: Run
+    depths: dict[str, int] | None
+
+    @property
+    def slowest(self) -> StockLayer:
+        return max(self.layers, key=lambda layer: layer.cycles.value)
+
+    @property
+    def interval(self) -> Prediction:
+        """Clocks from one frame to the next; the pipeline may lose some to its FIFOs, which the range's ends do not."""
+        found, own = round(self.simulated.interval), self.slowest.cycles
+        return Prediction(found, min(own.low, found), max(own.high, found))
+
+    @property
+    def fps(self) -> float:
+        return 1e9 / (self.project.clock_ns * self.simulated.interval)
+
+    @property
+    def fifos(self) -> Resources:
+        """Those between kernels, as deep as the project declares them."""
+        depths = declared(self.project)
+        return sum((fifo(depth, self.project.streams[name].width) for name, depth in depths.items()), Resources())
+
+    def total(self, after_synthesis: bool = False) -> dict[str, Prediction]:
+        """Of all kernels with a law, each at its low or at its high end; without FIFOs."""
+        known = [layer.estimates for layer in self.layers if layer.estimates]
+        figures = [each["vivado_synth"] if after_synthesis else each for each in known]
+        return {
+            kind: sum((Prediction(each[kind], *each["ranges"][kind]) for each in figures), Prediction(0, 0, 0))
+            for kind in KINDS
+        }
+
+    @property
+    def device(self) -> Device | None:
+        """None where the part is not among those that are known."""
+        try:
+            return find_device(self.project.part)
+        except HwsrError:
+            return None
+
+
+def estimate_stock(project: StockProject, find_depths: bool) -> StockEstimate:
+    """Raises HwsrError for a kernel that is not known, and where the pipeline stands still at its own depths."""
+    found = layers(project)
+    pipeline = processes(project, found)
+    simulated = run(project, pipeline)
+    depths = needed_depths(project, pipeline, simulated.interval) if find_depths else None
+    return StockEstimate(project, found, simulated, depths)
+
+
+def as_json(found: StockEstimate) -> dict[str, Any]:
+    """Every estimated number stands under a key "estimates"; "figures" says what each means."""
+    project = found.project
+    return {
+        "kind": NOTE,
+        "figures": FIGURES,
+        "project": {"top": project.top, "backend": project.backend, "part": project.part, "clock_ns": project.clock_ns},
+        "slowest": found.slowest.call.layer,
+        "estimates": {
+            "interval": found.interval.value,
+            "interval_range": [found.interval.low, found.interval.high],
+            "latency": found.simulated.latency,
+            "fps": found.fps,
+            "kernels": _predictions(found.total()),
+            "synthesized": _predictions(found.total(after_synthesis=True)),
+            "fifos": {"lut": found.fifos.lut_csynth, "bram18": found.fifos.bram18_csynth},
+            "depths": found.depths,
+        },
+        "layers": [
+            {
+                "layer": layer.call.layer,
+                "function": layer.call.function,
+                "words": {"in": list(layer.frame.reads), "out": layer.frame.writes},
+                "estimates": {"cycles": layer.cycles.value, "cycles_range": [layer.cycles.low, layer.cycles.high]}
+                | (dict(layer.estimates) if layer.estimates else {}),
+            }
+            for layer in found.layers
+        ],
+        "streams": {
+            name: {"declared": depth, "bits": project.streams[name].width} for name, depth in declared(project).items()
+        },
+    }
+
+
+def _predictions(found: dict[str, Prediction]) -> dict[str, Any]:
+    return {kind: {"value": each.value, "range": [each.low, each.high]} for kind, each in found.items()}
+
+
+def render(found: StockEstimate) -> Group:
+    parts = [_kernels(found), _totals(found)]
+    if found.depths is not None:
+        parts.append(_depths(found.depths, found))
+    return Group(*parts, _rate(found))
+
+
+def _table(title: str, headings: Sequence[str]) -> Table:
+    table = Table(title=title, box=SIMPLE, padding=(0, 0))
+    table.add_column(headings[0], overflow="fold", min_width=10)
+    for heading in headings[1:]:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
+
+
+def _kernels(found: StockEstimate) -> Table:
+    table = _table(f"Kernels, as csynth ({NOTE})", ("layer", "kernel", "cycles", *map(str.upper, KINDS)))
+    for layer in found.layers:
+        amounts = [f"{layer.estimates[kind]:,}" if layer.estimates else "?" for kind in KINDS]
+        style = "bold" if layer is found.slowest else None
+        table.add_row(layer.call.layer, layer.call.function, f"{layer.cycles.value:,}", *amounts, style=style)
+    return table
+
+
+def _totals(found: StockEstimate) -> Table:
+    """FIFOs stand beside the kernels, since their law is another."""
+    device, csynth, after = found.device, found.total(), found.total(after_synthesis=True)
+    fifos = {"lut": found.fifos.lut_csynth, "bram18": found.fifos.bram18_csynth}
+    title = f"On {found.project.part} ({NOTE})"
+    table = _table(title, ("resource", "csynth", "range", "FIFOs", "after synthesis", "device", "share"))
+    for kind in KINDS:
+        each, left = csynth[kind], after[kind].value
+        held = fifos.get(kind, 0)
+        own = getattr(device, kind) if device else None
+        share = (f"{own:,}", f"{(left + held) / own:.1%}") if own else ("?", "?")
+        span = f"{each.low:,} to {each.high:,}"
+        table.add_row(kind.upper(), f"{each.value:,}", span, f"{held:,}", f"{left:,}", *share)
+    unknown = sorted({layer.call.function for layer in found.layers if layer.estimates is None})
+    if unknown:
+        table.caption = f"without {', '.join(unknown)}, of which there is no report"
+    return table
+
+
+def _depths(depths: dict[str, int], found: StockEstimate) -> Table:
+    table = _table("FIFOs that keep the rate (estimates)", ("stream", "declared", "needed", "bits"))
+    for name, depth in declared(found.project).items():
+        table.add_row(name, f"{depth:,}", f"{depths[name]:,}", str(found.project.streams[name].width))
+    return table
+
+
+def _rate(found: StockEstimate) -> Text:
+    clock = 1000 / found.project.clock_ns
+    ms = found.simulated.latency / clock / 1000
+    lines = [
+        f"estimate: {found.fps:,.2f} frames a second at {clock:g} MHz ({found.project.backend}); "
+        f"{found.simulated.interval:,.10g} clocks from one to the next ({found.interval.low:,} to "
+        f"{found.interval.high:,}), set by {found.slowest.call.layer}",
+        f"a frame has left {found.simulated.latency:,} clocks ({ms:,.3g} ms) after it began, simulated",
+    ]
+    return Text("\n".join(lines))
