@@ -120,7 +120,8 @@ def quality(model: Path, data: Path | None) -> float:
 
 def markdown(made: dict[str, Any]) -> str:
     amounts = [f"{made['resources'][kind]:,} ({made['usage'][kind]:.0%})" for kind in KINDS]
-    verdict = "fits" if made["met"] else made["short"]
+    short = "" if made["met"] else made["short"].partition("short of ")[2].removesuffix(" (estimate)")
+    verdict = f"exit code 3: short of {short}" if short else "fits"
     if "mismatches" in made:
         verdict += ", csim equal" if made["mismatches"] == 0 else f", csim: {made['mismatches']} values differ"
     tiles = f"{made['tiles']} of {made['frame']}" if made["tiles"] > 1 else "whole"

@@ -84,6 +84,7 @@ def folded(work: Loops, folding: Folding, bits: int) -> Settings:
         "n_folds": steps * folding.simd // work.products,
         "n_words": -(-folding.pe * folding.simd // fields_per_word(bits)),
         "multiplier": int(folding.multiplier),
+        "weights_in": int(folding.weights),
     }
 
 

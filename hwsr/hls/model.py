@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hwsr.errors import HwsrError
-from hwsr.hls.source import definitions, precision, types
+from hwsr.hls.source import definitions, kernel, precision, types
 from hwsr.ir.stages import Stage
 
 
@@ -60,7 +60,7 @@ def layer_of(stage: Stage) -> dict[str, Any]:
         case "Clone":
             return layer | {"class_name": stage.kind, "size": prod(stage.shape)}
     built = {
-        "kernel": stage.kind,
+        "kernel": kernel(stage),
         "settings": stage.settings,
         "constants": list(stage.constants),
         "types": types(stage),

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from hwsr.hls import adder_graph
 from hwsr.ir.graph import QType
-from hwsr.ir.stages import Constant, Settings, Stage
+from hwsr.ir.stages import Constant, Settings, Stage, Weights
 
 
 def precision(qtype: QType) -> str:
@@ -25,6 +25,11 @@ def config(name: str, settings: Settings, c_types: Mapping[str, str]) -> str:
 def call(kernel: str, types: Sequence[str], config: str, streams: Sequence[str], arrays: Sequence[str]) -> str:
     """The call of a kernel; types and streams: those of its inputs, then of its output."""
     return f"nnet::{kernel}<{', '.join([*types, config])}>({', '.join([*streams, *arrays])});"
+
+
+def kernel(stage: Stage) -> str:
+    """The name of a stage's kernel: where its weights lie is a pragma, which no setting can switch."""
+    return f"{stage.kind}_weights_in_luts" if stage.settings.get("weights_in") == Weights.LUT else stage.kind
 
 
 def types(stage: Stage) -> dict[str, str]:

@@ -38,17 +38,25 @@ class Multiplier(IntEnum):
     LUT = 2
 
 
+class Weights(IntEnum):
+    """What the weights of shared products are kept in; the number is what a kernel is told."""
+
+    ANY = 0  # as the HLS tool chooses: block RAM but for the smallest
+    LUT = 1
+
+
 @dataclass(frozen=True)
 class Folding:
     """What such a stage does in one clock: `outputs` sums in each of `groups` groups, `simd` products of every sum.
 
-    multiplier: what makes those products, where there is a choice.
+    multiplier: what makes those products, weights: what keeps their weights, where there is a choice.
     """
 
     groups: int
     outputs: int
     simd: int
     multiplier: Multiplier = Multiplier.ANY
+    weights: Weights = Weights.ANY
 
     @property
     def pe(self) -> int:
@@ -130,6 +138,11 @@ def multipliers(node: Node, shared: bool) -> tuple[Multiplier, ...]:
     return Multiplier.DSP, Multiplier.LUT
 
 
+def memories(node: Node, shared: bool) -> tuple[Weights, ...]:
+    """What may keep a node's weights: those of products that share no multipliers are constants, kept nowhere."""
+    return tuple(Weights) if isinstance(node, Conv | Scale) and shared else (Weights.ANY,)
+
+
 def is_ternary(node: Conv | Scale) -> bool:
     """Every weight, or factor, is -1, 0 or 1."""
     return bool(np.abs(node.weight if isinstance(node, Conv) else node.factor).max(initial=0) <= 1)
@@ -181,6 +194,8 @@ def _check(graph: IntGraph, node: Node | None, name: str, folding: Folding) -> N
             raise HwsrError(f"folding of '{name}': {part} does not divide its loop of {whole}")
     if folding.multiplier not in (Multiplier.ANY, *multipliers(node, folding.reuse(work) > 1)):
         raise HwsrError(f"folding of '{name}': it has no shared multipliers to build of {folding.multiplier.name}s")
+    if folding.weights not in memories(node, folding.reuse(work) > 1):
+        raise HwsrError(f"folding of '{name}': it has no weights to keep in {folding.weights.name}s")
 
 
 def _divisors(n: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Any folding of a convolution, its products in DSPs or in LUTs, computes the same integers."""
+"""Any folding of a convolution, its products and weights wherever they are, computes the same integers."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 from hwsr.hls.data import adversarial, hard_frames
 from hwsr.ir.graph import IntGraph
-from hwsr.ir.stages import Folding, Multiplier, loops, multipliers, unrollings
+from hwsr.ir.stages import Folding, Multiplier, Weights, loops, memories, multipliers, unrollings
 from hwsr.reference.run import run
 from tests.hls.batch import Batch
 from tests.hls.hls_graphs import tiny_net
@@ -20,7 +20,9 @@ def drawn_folding(graph: IntGraph, rng: np.random.Generator) -> Folding:
     work = loops(graph, node)
     every = list(unrollings(work))
     folding = every[rng.integers(len(every))]
-    return replace(folding, multiplier=multipliers(node, folding.reuse(work) > 1)[-int(rng.integers(1, 3)) :][0])
+    shared = folding.reuse(work) > 1
+    multiplier, weights = rng.choice(multipliers(node, shared)), rng.choice(memories(node, shared))
+    return replace(folding, multiplier=Multiplier(multiplier), weights=Weights(weights))
 
 
 @pytest.mark.parametrize("flag", ["-UHWSR_EXACT_WIDTHS", "-DHWSR_EXACT_WIDTHS"], ids=["native", "exact"])
@@ -29,6 +31,7 @@ def test_every_folding_equals_the_reference(flag: str, tmp_path: Path) -> None:
     graphs = [drawn(rng)[0] for _ in range(30)]
     folded = [drawn_folding(graph, rng) for graph in graphs]
     assert {folding.multiplier for folding in folded} == set(Multiplier)
+    assert {folding.weights for folding in folded} == set(Weights)
     batch = Batch([(graph, {"c": folding}) for graph, folding in zip(graphs, folded, strict=True)], tmp_path, flag)
     frames = [adversarial(graph.input, graph.frame)[[1, 5, 7]] for graph in graphs]
     for i, (made, own) in enumerate(zip(batch.run(frames), frames, strict=True)):

@@ -13,14 +13,18 @@ from hwsr.hls.lint import Finding, lint
 from hwsr.hls.lint.calls import reached
 from hwsr.hls.lint.cpp import read_firmware
 from hwsr.hls.project import Project, lint_project, write_project
+from hwsr.ir.stages import Folding, Multiplier, Weights
 from hwsr.reference.run import run
 from tests.hls.hls_graphs import attention_net, fan_net, grouped_net, odd_net, tiles_for, tiny_net
 
+IN_LUTS = Folding(1, 2, 4, Multiplier.DSP, Weights.LUT)
 NETS = {
     "attention": (attention_net, "Vitis", 3),
     "odd": (odd_net, "Vivado", 2),
     "grouped": (grouped_net, "Vitis", 6),
     "fan": (lambda: fan_net(9), "Vivado", 1),
+    "roms": (tiny_net, "Vitis", {"body": IN_LUTS}),
+    "old roms": (tiny_net, "Vivado", {"body": IN_LUTS}),
 }
 
 
@@ -43,7 +47,8 @@ def test_generated_projects_are_clean_and_all_of_them_is_looked_at(generated) ->
         seen |= {function.title for function in reached(firmware.functions[top][0], firmware)}
         assert lint(made.folder / "firmware", top, backend) == []
     kernels = {layer.kind for made in generated.values() for layer in made.manifest.layers}
-    assert seen >= kernels - {"InputLayer", "Clone"} | {"clone_stream", "conv_take", "adder_tree::sum", "Lane::product"}
+    helpers = {"clone_stream", "conv_take", "conv_weights_in_luts", "adder_tree::sum", "Lane::product"}
+    assert seen >= kernels - {"InputLayer", "Clone"} | helpers
 
 
 CONV, STREAMS, TOP = "nnet_utils/nnet_hwsr_conv.h", "nnet_utils/nnet_hwsr.h", "{top}.cpp"
@@ -133,6 +138,9 @@ VIDEO = "INTERFACE axis port=video_out"
         ("odd", CONV, "#pragma HLS RESOURCE variable=product core=DSP48", "", "pragma", "'product_in_dsp' has no RES"),
         ("attention", CONV, "op=mul impl=fabric", "op=mul impl=dsp", "pragma", "'product_in_luts' has no BIND_OP"),
         ("odd", CONV, "#ifdef __VITIS_HLS__", "#ifndef __VITIS_HLS__", "pragma", "'product_in_dsp' has no RESOURCE"),
+        ("roms", CONV, "impl=lutram", "impl=bram", "pragma", "BIND_STORAGE has no impl 'bram'"),
+        ("roms", CONV, "variable=weights type", "variable=bias type", "pragma", "no BIND_STORAGE of 'weights'"),
+        ("old roms", CONV, "#pragma HLS RESOURCE variable=weights", "//", "pragma", "no RESOURCE of 'weights'"),
         ("odd", STREAMS, "PRAGMA_DATA_PACK(out)", "", "stream", "'out' has no DATA_PACK"),
         ("odd", KERNEL_AXI, "PRAGMA_DATA_PACK(out)", "#pragma HLS DATA_PACK variable=out", "", ""),
         ("attention", STREAMS, "PRAGMA_DATA_PACK(out)", "", "", ""),
@@ -151,10 +159,10 @@ VIDEO = "INTERFACE axis port=video_out"
         ("odd", CONV, "PIPELINE II=1", "PIPELINE I=1", "pragma", "PIPELINE has no option 'i'"),
         ("odd", CONV, "variable=window complete", "variable=window complet", "pragma", "has no option 'complet'"),
         ("attention", CONV, "op=mul impl=dsp", "op=mul impl=dps", "pragma", "BIND_OP has no impl 'dps'"),
-        ("odd", CONV, DEPENDENCE, DEPENDENCE.replace("inter ", "intra "), "pragma", "no dependence of 'conv'"),
-        ("odd", CONV, DEPENDENCE, DEPENDENCE.replace(" true", " false"), "pragma", "no dependence of 'conv'"),
-        ("odd", CONV, DEPENDENCE, DEPENDENCE.replace("=line", "=window"), "pragma", "no dependence of 'conv'"),
-        ("odd", CONV, DISTANCE, DISTANCE.replace("width;", "width + 1;"), "pragma", "no dependence of 'conv'"),
+        ("odd", CONV, DEPENDENCE, DEPENDENCE.replace("inter ", "intra "), "pragma", "no dependence of 'conv_of'"),
+        ("odd", CONV, DEPENDENCE, DEPENDENCE.replace(" true", " false"), "pragma", "no dependence of 'conv_of'"),
+        ("odd", CONV, DEPENDENCE, DEPENDENCE.replace("=line", "=window"), "pragma", "no dependence of 'conv_of'"),
+        ("odd", CONV, DISTANCE, DISTANCE.replace("width;", "width + 1;"), "pragma", "no dependence of 'conv_of'"),
         ("fan", STREAMS, "PIPELINE II=1", "PIPELINE II=1\n#pragma HLS " + DEPENDENCE[12:], "pragma", "no dependence"),
         ("odd", CONV, "sum_t before =", "double before =", "floating-point", "'double' is no integer"),
         ("odd", CONV, "fresh = data.read();", "data.read_nb(fresh);", "stream", "'data.read_nb' does not wait"),

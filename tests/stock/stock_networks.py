@@ -1,6 +1,5 @@
 """Projects that hls4ml itself writes, for the tests to read back."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,16 +58,16 @@ class Signal(nn.Module):
 
 
 def write_stock(
-    network: nn.Module, folder: Path, backend: str = "Vitis", changes: Mapping[str, Any] | None = None
+    network: nn.Module, folder: Path, backend: str = "Vitis", strategy: str = "Resource", reuse_factor: int = 4
 ) -> Any:
-    """Write a project as an hls4ml user does; returns hls4ml's ModelGraph. changes: of hls_config["Model"]."""
+    """Write a project as an hls4ml user does; returns hls4ml's ModelGraph."""
     with quiet():
         import hls4ml
 
         shape = network.frame
-        options = {"backend": backend, "default_reuse_factor": 4, "granularity": "name"}
+        options = {"backend": backend, "default_reuse_factor": reuse_factor, "granularity": "name"}
         config = hls4ml.utils.config_from_pytorch_model(network.eval(), shape, **options)
-        config["Model"] |= {"Strategy": "Resource"} | dict(changes or {})
+        config["Model"]["Strategy"] = strategy
         model = hls4ml.converters.convert_from_pytorch_model(
             network, output_dir=str(folder), backend=backend, io_type="io_stream", hls_config=config
         )

@@ -74,7 +74,7 @@ def test_a_row_is_hls4mls_layer(written: Written) -> None:
 
 @pytest.mark.parametrize("backend", ["Vivado", "Vitis"])
 def test_the_backend_and_its_strategies(tmp_path: Path, backend: str) -> None:
-    write_stock(Residual(), tmp_path / "p", backend, {"Strategy": "Latency", "ReuseFactor": 1})
+    write_stock(Residual(), tmp_path / "p", backend, "Latency", reuse_factor=1)
     project = read_stock(tmp_path / "p")
     assert project.backend == backend.lower()
     kernels = [describe(described) for call in project.calls if (described := row(project, call))]

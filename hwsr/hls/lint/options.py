@@ -57,7 +57,9 @@ _KNOWN = {
 _WORDS = {
     ("BIND_OP", "op"): frozenset({"add", "mul", "sub"}),
     ("BIND_OP", "impl"): frozenset({"dsp", "fabric"}),
-    ("RESOURCE", "core"): frozenset({"dsp48", "mul_lut"}),
+    ("BIND_STORAGE", "type"): frozenset({"rom_np"}),
+    ("BIND_STORAGE", "impl"): frozenset({"lutram"}),
+    ("RESOURCE", "core"): frozenset({"dsp48", "mul_lut", "rom_np_lutram"}),
 }
 # The least that a count can be.
 _LEAST = {"depth": 1, "ii": 1, "factor": 1, "distance": 1, "dim": 0}
@@ -74,16 +76,19 @@ class _Dependence:
 # No simulation shows a wrong one, so these are all there are. Each is between turns, of reads after writes, and a row
 # long: a column of the row buffer that a turn stores to is next read when the raster has come round to it.
 _DEPENDENCES = {
-    "conv": _Dependence("line", {"reuse_distance": "CONFIG_T::width"}),
+    "conv_of": _Dependence("line", {"reuse_distance": "CONFIG_T::width"}),
     "adder_conv": _Dependence("line", {"reuse_distance": "CONFIG_T::width"}),
     # It stores in sub-row 0 alone, whose turns are `s` a column.
     "upscale": _Dependence("row", {"reuse_distance": "CONFIG_T::in_width * s", "s": "CONFIG_T::factor"}),
 }
-# How each tool is told what an operator is made of, and the functions whose products have to be made so.
-_BINDING = {"Vitis": ("BIND_OP", "impl"), "Vivado": ("RESOURCE", "core")}
+# The functions that bind a variable, and how each tool is told what it is made of: directive, key, value.
 _BOUND = {
-    "product_in_dsp": frozenset({"dsp", "dsp48"}),
-    "product_in_luts": frozenset({"fabric", "mul_lut"}),
+    "product_in_dsp": ("product", {"Vitis": ("BIND_OP", "impl", "dsp"), "Vivado": ("RESOURCE", "core", "DSP48")}),
+    "product_in_luts": ("product", {"Vitis": ("BIND_OP", "impl", "fabric"), "Vivado": ("RESOURCE", "core", "Mul_LUT")}),
+    "conv_weights_in_luts": (
+        "weights",
+        {"Vitis": ("BIND_STORAGE", "impl", "lutram"), "Vivado": ("RESOURCE", "core", "ROM_nP_LUTRAM")},
+    ),
 }
 _DEPENDENCE_FLAGS = frozenset({"inter", "raw", "true"})
 
@@ -115,12 +120,14 @@ def unpromised(function: Function) -> Iterator[Finding]:
 
 
 def unbound(function: Function, backend: str) -> Iterator[Finding]:
-    """A product that the folding gives to DSPs or LUTs is bound to them, in the words of the backend's tool."""
-    wanted = _BOUND.get(function.title)
-    directive, key = _BINDING[backend]
-    bound = {pragma.values.get(key, "").lower() for pragma in function.pragmas if pragma.directive == directive}
-    if wanted and not bound & wanted:
-        message = f"'{function.title}' has no {directive} of its product: the tool chooses where it multiplies"
+    """What the folding gives to DSPs or LUTs is bound to them, in the words of the backend's tool."""
+    if function.title not in _BOUND:
+        return
+    variable, binding = _BOUND[function.title]
+    directive, key, wanted = binding[backend]
+    own = [pragma.values for pragma in function.pragmas if pragma.directive == directive]
+    if not any(each.get("variable") == variable and each.get(key, "").lower() == wanted.lower() for each in own):
+        message = f"'{function.title}' has no {directive} of '{variable}' to {wanted}: the tool chooses"
         yield Finding.of(function, function.node, "pragma", message)
 
 

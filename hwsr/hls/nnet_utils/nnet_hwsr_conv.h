@@ -203,12 +203,13 @@ Channels:
 // weights: the lanes' weights of a step, PER_WORD fields a word; bias: what sums start from; ending: what the
 // ending of every channel's sum is told; tap_column: the column of the kernel that an input lies in.
 template <class data_T, class res_T, typename CONFIG_T>
-void conv(hls::stream<data_T> &data, hls::stream<res_T> &res,
-          const unsigned long long weights[CONFIG_T::n_steps][CONFIG_T::n_words],
-          const typename CONFIG_T::bias_t bias[CONFIG_T::n_folds][CONFIG_T::pe],
-          const typename conv_ending<typename res_T::value_type, CONFIG_T>::constant_t ending[CONFIG_T::n_folds]
-                                                                                            [CONFIG_T::pe],
-          const unsigned char tap_column[CONFIG_T::group_inputs / CONFIG_T::simd][CONFIG_T::simd]) {
+void conv_of(hls::stream<data_T> &data, hls::stream<res_T> &res,
+             const unsigned long long weights[CONFIG_T::n_steps][CONFIG_T::n_words],
+             const typename CONFIG_T::bias_t bias[CONFIG_T::n_folds][CONFIG_T::pe],
+             const typename conv_ending<typename res_T::value_type, CONFIG_T>::constant_t ending[CONFIG_T::n_folds]
+                                                                                               [CONFIG_T::pe],
+             const unsigned char tap_column[CONFIG_T::group_inputs / CONFIG_T::simd][CONFIG_T::simd]) {
+    #pragma HLS INLINE
     #pragma HLS ARRAY_PARTITION variable=weights complete dim=2
     #pragma HLS ARRAY_PARTITION variable=bias complete dim=2
     #pragma HLS ARRAY_PARTITION variable=ending complete dim=2
@@ -329,6 +330,33 @@ Clocks:
             conv_write<res_T, CONFIG_T>(res, made);
         }
     }
+}
+
+// The tool chooses what keeps the weights: block RAM, but for the smallest.
+template <class data_T, class res_T, typename CONFIG_T>
+void conv(hls::stream<data_T> &data, hls::stream<res_T> &res,
+          const unsigned long long weights[CONFIG_T::n_steps][CONFIG_T::n_words],
+          const typename CONFIG_T::bias_t bias[CONFIG_T::n_folds][CONFIG_T::pe],
+          const typename conv_ending<typename res_T::value_type, CONFIG_T>::constant_t ending[CONFIG_T::n_folds]
+                                                                                            [CONFIG_T::pe],
+          const unsigned char tap_column[CONFIG_T::group_inputs / CONFIG_T::simd][CONFIG_T::simd]) {
+    conv_of<data_T, res_T, CONFIG_T>(data, res, weights, bias, ending, tap_column);
+}
+
+// The plan keeps them in LUTs: a word of a few dozen steps fills no more than a tenth of its block RAM.
+template <class data_T, class res_T, typename CONFIG_T>
+void conv_weights_in_luts(hls::stream<data_T> &data, hls::stream<res_T> &res,
+                          const unsigned long long weights[CONFIG_T::n_steps][CONFIG_T::n_words],
+                          const typename CONFIG_T::bias_t bias[CONFIG_T::n_folds][CONFIG_T::pe],
+                          const typename conv_ending<typename res_T::value_type, CONFIG_T>::constant_t
+                              ending[CONFIG_T::n_folds][CONFIG_T::pe],
+                          const unsigned char tap_column[CONFIG_T::group_inputs / CONFIG_T::simd][CONFIG_T::simd]) {
+#ifdef __VITIS_HLS__
+    #pragma HLS BIND_STORAGE variable=weights type=rom_np impl=lutram
+#else
+    #pragma HLS RESOURCE variable=weights core=ROM_nP_LUTRAM
+#endif
+    conv_of<data_T, res_T, CONFIG_T>(data, res, weights, bias, ending, tap_column);
 }
 
 } // namespace nnet
