@@ -17,7 +17,7 @@ from hwsr.estimate.structure import (
     rounding,
 )
 from hwsr.ir.adder_graph import AdderGraph
-from hwsr.ir.stages import Multiplier, Settings
+from hwsr.ir.stages import Multiplier, Settings, Weights
 
 # Clocks of a turn beside its sums: the memories, the choice of operands, the running sum, its rounding, the write.
 AROUND = 5
@@ -69,6 +69,10 @@ class FoldedConv:
         return Multiplier(self["multiplier"])
 
     @property
+    def weights_in_luts(self) -> bool:
+        return self["weights_in"] == Weights.LUT
+
+    @property
     def in_dsp(self) -> bool:
         if self.adders is not None:
             return False
@@ -110,6 +114,7 @@ def structure(conv: FoldedConv) -> Structure:
         ff=_ff(conv, turns),
         multipliers=_multipliers(conv),
         memories=_memories(conv),
+        in_luts=_roms(conv) if conv.weights_in_luts else (),
     )
 
 
@@ -215,14 +220,20 @@ def _ff(conv: FoldedConv, turns: int) -> Law:
     )
 
 
+def _roms(conv: FoldedConv) -> tuple[Memory, ...]:
+    """Of the weights, as they are packed."""
+    if conv.constant:
+        return ()
+    full, rest = divmod(conv.lanes, conv["per_word"])
+    words = [conv["per_word"] * conv["weight_bits"]] * full + [rest * conv["weight_bits"]] * (rest > 0)
+    return tuple((conv["n_steps"], bits) for bits in words)
+
+
 def _memories(conv: FoldedConv) -> tuple[Memory, ...]:
-    """A line buffer a row, each word a whole pixel; ROMs of the weights as they are packed, biases and shifts."""
+    """A line buffer a row, each word a whole pixel; ROMs of weights that are not bound to LUTs, biases and shifts."""
     line = (conv["width"], conv["n_chan"] * conv.x_bits)
     found = [line] * (conv["kernel_height"] - 1)
-    if not conv.constant:
-        full, rest = divmod(conv.lanes, conv["per_word"])
-        found += [(conv["n_steps"], conv["per_word"] * conv["weight_bits"])] * full
-        found += [(conv["n_steps"], rest * conv["weight_bits"])] * (rest > 0)
+    found += () if conv.weights_in_luts else _roms(conv)
     if conv["n_folds"] > 1:
         shift_bits = (conv.shifts - 1).bit_length()
         found += [(conv["n_folds"], bits) for bits in (conv.bias_bits, shift_bits) if bits] * conv["pe"]

@@ -58,7 +58,7 @@ class Structure:
     """A kernel of one pipelined loop.
 
     turns: of the loop for a frame, one a clock; depth: clocks from the last turn's start to its end. lut, ff: laws of
-    its logic, multipliers and memories apart.
+    its logic, multipliers and memories apart. in_luts: memories that are bound to LUTs.
     """
 
     turns: int
@@ -67,6 +67,7 @@ class Structure:
     ff: Law
     multipliers: Multipliers = Multipliers()
     memories: tuple[Memory, ...] = ()
+    in_luts: tuple[Memory, ...] = ()
 
     @property
     def cycles(self) -> int:
@@ -142,7 +143,8 @@ def price(structure: Structure) -> Priced:
         _end(lut + products.luts(0), ff, 0) + Resources(dsp=products.wide_dsp),
         _end(lut + products.luts(products.small), ff, 1) + Resources(dsp=products.wide_dsp + products.small),
     )
-    return sum(_memories(structure.memories), priced)
+    bound = sum(width * -(-words // MEMORY_BITS) for words, width in structure.in_luts)
+    return sum(_memories(structure.memories), priced) + exactly(luts(bound))
 
 
 def _logic(lut: float, ff: float) -> Resources:

@@ -12,7 +12,7 @@ from hwsr.estimate.show import as_json
 from hwsr.files import write_text
 from hwsr.hls.project import graph_hash
 from hwsr.ir.graph import IntGraph
-from hwsr.ir.stages import Folding, Multiplier, foldings, loops
+from hwsr.ir.stages import Folding, Multiplier, Weights, foldings, loops
 from hwsr.ir.tiling import on_frame
 from hwsr.plan.adders import ternary
 from hwsr.plan.depths import built
@@ -48,12 +48,14 @@ class PlannedStage(BaseModel):
     outputs: Count
     simd: Count
     multiplier: Literal["any", "dsp", "lut"]
+    weights: Literal["any", "lut"] = "any"
     reuse_factor: Count
     adders: PlannedAdders | None = None
 
     @property
     def folding(self) -> Folding:
-        return Folding(self.groups, self.outputs, self.simd, Multiplier[self.multiplier.upper()])
+        bound = Multiplier[self.multiplier.upper()], Weights[self.weights.upper()]
+        return Folding(self.groups, self.outputs, self.simd, *bound)
 
 
 class Plan(BaseModel):
@@ -101,6 +103,7 @@ def plan_file(planned: Planned) -> Plan:
             outputs=folding.outputs,
             simd=folding.simd,
             multiplier=folding.multiplier.name.lower(),  # type: ignore[arg-type]  # one of the literals
+            weights=folding.weights.name.lower(),  # type: ignore[arg-type]  # one of the literals
             reuse_factor=folding.reuse(loops(planned.graph, nodes[name])),
             adders=_adders(planned, name),
         )

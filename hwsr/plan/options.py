@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from math import prod
 
 import numpy as np
@@ -15,7 +16,7 @@ from hwsr.hls import adder_graph
 from hwsr.hls.fifo import with_depths
 from hwsr.hls.lower import MAX_CLOCKS, identifiers, lower, refolded
 from hwsr.ir.graph import IntGraph, Node
-from hwsr.ir.stages import Folding, Loops, Stage, loops, multipliers, unrollings
+from hwsr.ir.stages import Folding, Loops, Stage, loops, memories, multipliers, unrollings
 from hwsr.plan.adders import Summed
 
 # What of a device is counted, as `hwsr.estimate.design.Estimate.usage` counts it: after logic synthesis.
@@ -106,13 +107,14 @@ def _of_sums(stage: Stage, name: str, work: Loops, summed: Summed) -> Stage:
 
 
 def _variants(stage: Stage, node: Node, work: Loops) -> Iterator[Stage]:
-    """The stage with every folding, and with everything that may make its products."""
+    """The stage with every folding, and with everything that may make its products and keep its weights."""
     possible = [folding for folding in unrollings(work) if prod(stage.shape[:2]) * folding.reuse(work) <= MAX_CLOCKS]
     if not possible:
         raise HwsrError(f"node '{node.name}': no counter holds the clocks of a frame; take a smaller --out")
     for folding in possible:
-        for multiplier in multipliers(node, folding.reuse(work) > 1):
-            yield refolded(stage, work, replace(folding, multiplier=multiplier))
+        shared = folding.reuse(work) > 1
+        for multiplier, weights in product(multipliers(node, shared), memories(node, shared)):
+            yield refolded(stage, work, replace(folding, multiplier=multiplier, weights=weights))
 
 
 def cost_of(resources: Resources) -> Cost:

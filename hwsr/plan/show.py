@@ -41,8 +41,11 @@ def _stages(planned: Planned) -> Table:
         option = planned.selection.options[layer.name]
         costs = [f"{amount:,}" for amount in option.cost]
         unit = "add" if option.summed else option.folding.multiplier.name.lower().replace("any", "")
+        unit += "+rom" if option.folding.weights else ""
         folding = f"{option.folding.pe}x{option.folding.simd}"
         table.add_row(layer.name, folding, str(layer.reuse_factor), unit, f"{option.clocks:,}", *costs)
+    if any(option.folding.weights for option in planned.selection.options.values()):
+        table.caption = "rom: weights in LUTs instead of block RAM"
     table.add_section()
     table.add_row("all others", "", "", "", "", *(f"{amount:,}" for amount in planned.choices.fixed))
     table.add_row("all", "", "", "", "", *(f"{amount:,}" for amount in planned.selection.total))

@@ -100,6 +100,18 @@ def test_memories_by_shape() -> None:
     assert spread[-2:] == ((16, 13), (16, 2))
 
 
+def test_weights_in_luts() -> None:
+    """144 words of 64 bits: three LUTs deep, for the two block RAMs that each would take."""
+    block = conv(144)
+    bound = replace(block, settings=block.settings | {"weights_in": 1})
+    found = structure(bound)
+    assert (found.in_luts, structure(block).in_luts) == (((144, 64), (144, 64)), ())
+    assert found.memories == ((64, 128), (64, 128), (16, 13))
+    held, kept = price(structure(block)).value, price(found).value
+    assert held.bram18 - kept.bram18 == 2 * bram18(144, 64)
+    assert kept.lut - held.lut == kept.lut_csynth - held.lut_csynth == 2 * 3 * 64
+
+
 def test_a_pixels_row_makes_the_line_buffer_longer_and_nothing_else() -> None:
     short = conv(16)
     long = replace(short, settings=short.settings | {"width": 640})

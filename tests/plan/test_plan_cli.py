@@ -53,12 +53,19 @@ def test_the_project_of_a_plan_equals_the_reference(
             layer.folding.pe,
             layer.folding.simd,
             layer.folding.multiplier.name.lower(),
+            layer.folding.weights.name.lower(),
         )
         for layer in manifest.layers
         if layer.folding
     }
     assert list(built.values()) == [
-        (stage["reuse_factor"], stage["groups"] * stage["outputs"], stage["simd"], stage["multiplier"])
+        (
+            stage["reuse_factor"],
+            stage["groups"] * stage["outputs"],
+            stage["simd"],
+            stage["multiplier"],
+            stage["weights"],
+        )
         for stage in plan["stages"]
     ]
     declared = {stream: depth for layer in manifest.layers for stream, depth in layer.streams.items()}

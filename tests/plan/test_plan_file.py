@@ -107,6 +107,7 @@ def test_damaged_plans_are_refused(planned: Planned, tmp_path: Path, changes: di
     [
         ({"simd": 0}, "stages.0.simd"),
         ({"multiplier": "magic"}, "stages.0.multiplier"),
+        ({"weights": "bram"}, "stages.0.weights"),
         ({"node": "nobody"}, "no node of this name"),
         ({"node": "body"}, "twice"),
         ({"node": "shuffle"}, "multiplies nothing"),

@@ -1,6 +1,6 @@
 """What can be chosen of a stage, and that it costs what the generated stage is estimated at."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +12,7 @@ from hwsr.estimate.layers import estimate_layers
 from hwsr.estimate.resources import Resources
 from hwsr.hls.lower import lower
 from hwsr.ir.graph import IntGraph
-from hwsr.ir.stages import Folding, Multiplier, foldings, loops, multipliers, unrollings
+from hwsr.ir.stages import Folding, Multiplier, Weights, foldings, loops, memories, multipliers, unrollings
 from hwsr.plan.options import Choices, Option, choices, cost_of, undominated
 from tests.hls.hls_graphs import attention_net, grouped_net, tiny_net
 
@@ -49,9 +49,10 @@ def every_option(graph: IntGraph, name: str) -> list[Folding]:
     node = next(node for node in graph.nodes if node.name == name)
     work = loops(graph, node)
     return [
-        Folding(f.groups, f.outputs, f.simd, multiplier)
+        Folding(f.groups, f.outputs, f.simd, multiplier, weights)
         for f in unrollings(work)
         for multiplier in multipliers(node, f.reuse(work) > 1)
+        for weights in memories(node, f.reuse(work) > 1)
     ]
 
 
@@ -77,6 +78,32 @@ def test_products_may_be_of_dsps_or_luts_where_they_share_multipliers() -> None:
     assert multipliers(nodes["head"], shared=False) == (Multiplier.ANY,)
     assert multipliers(nodes["sp.1x1"], shared=True) == (Multiplier.ANY,)
     assert multipliers(nodes["ca.mul"], shared=True) == (Multiplier.ANY,)
+
+
+def test_weights_may_be_in_luts_instead_of_block_ram() -> None:
+    graph = tiny_net()
+    nodes = {node.name: node for node in graph.nodes}
+    assert memories(nodes["body"], shared=False) == (Weights.ANY,)
+    found = choices(graph, TIMING).options["body"]
+    in_luts = [option for option in found if option.folding.weights is Weights.LUT]
+    work = loops(graph, nodes["body"])
+    assert in_luts
+    for option in in_luts:
+        layers = {
+            weights: next(
+                layer
+                for layer in estimate_layers(
+                    graph, lower(graph, {"body": replace(option.folding, weights=weights), "head": 1}), TIMING
+                )
+                if layer.name == "body"
+            )
+            for weights in Weights
+        }
+        block, lut = layers[Weights.ANY].resources, layers[Weights.LUT].resources
+        words = -(-option.folding.pe * option.folding.simd // 8)
+        assert 0 < block.bram18 - lut.bram18 <= 2 * words
+        assert 0 < lut.lut - block.lut <= words * 64 * -(-option.folding.reuse(work) // 64)
+        assert layers[Weights.ANY].cycles == layers[Weights.LUT].cycles == option.clocks
 
 
 def test_bound_multipliers_leave_no_doubt_about_dsps() -> None:
