@@ -109,7 +109,7 @@ def own_points(path: Path, scale: int, benchmark: str) -> list[Point]:
     those = [each for each in networks if parse_spec(each.spec).scale == scale and benchmark in each.scores]
     points = [
         Point(label, OURS, network.params, network.mult_adds, network.scores[benchmark].psnr)
-        for label, network in zip(_labels([each.spec for each in those]), those, strict=True)
+        for label, network in zip(short_labels([each.spec for each in those]), those, strict=True)
     ]
     if not points:
         found = sorted({f"x{parse_spec(network.spec).scale} {name}" for network in networks for name in network.scores})
@@ -117,7 +117,7 @@ def own_points(path: Path, scale: int, benchmark: str) -> list[Point]:
     return points
 
 
-def _labels(specs: Sequence[str]) -> list[str]:
+def short_labels(specs: Sequence[str]) -> list[str]:
     """Specs without their scale, which the chart's title says, and without the options that several all have."""
     options = [str(parse_spec(spec)).split() for spec in specs]
     shared = set.intersection(*map(set, options)) if len(options) > 1 else set()
@@ -137,13 +137,13 @@ def tradeoff(points: Sequence[Plotted], title: str, costs: Axis = AXES, styles: 
             those = [point for point in points if point.source == source and getattr(point, key) is not None]
             if those:
                 x, y = [getattr(point, key) / unit for point in those], [point.psnr for point in those]
-                size = 190 if source == OURS else 45
+                size = 190 if marker == "*" else 45
                 handles[source] = axes.scatter(
                     x, y, s=size, c=colour, marker=marker, label=source, zorder=3, edgecolors="white"
                 )
         axes.set_xscale("log")
         axes.margins(0.09, 0.07)
-        plain = FuncFormatter(lambda value, _: f"{value:,.4g}")
+        plain = FuncFormatter(lambda value, _: f"{value:,.10g}")
         axes.xaxis.set_major_formatter(plain)
         low, high = axes.get_xlim()
         # Within a decade there may be no power of ten to name.

@@ -1,6 +1,6 @@
 """Commands on images: upscale, eval, compare, plot."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -127,14 +127,21 @@ def plot_cost(
 
     from hwsr.cost import as_json, costed, markdown, render
     from hwsr.files import write_text
-    from hwsr.plot import COST_AXES, PRECISION_STYLES, SHARED_AXES, check_suffix, save, tradeoff
+    from hwsr.plot import COST_AXES, PRECISION_STYLES, SHARED_AXES, check_suffix, save, short_labels, tradeoff
 
     check_suffix(out)
     name = data.resolve().name if data else benchmark
     progress = partial(track, description="sharing sums", console=console, transient=True)
     found = [costed(model, benchmark, data, share, progress) for model in models]
     console.print(render(found, name))
-    save(tradeoff(found, name, SHARED_AXES if share else COST_AXES, PRECISION_STYLES), out)
+    labels = short_labels([each.spec for each in found])
+    # Networks of one spec are told apart by their folders.
+    shown = (
+        [replace(each, label=label) for each, label in zip(found, labels, strict=True)]
+        if len(set(labels)) == len(labels)
+        else found
+    )
+    save(tradeoff(shown, name, SHARED_AXES if share else COST_AXES, PRECISION_STYLES), out)
     if table:
         write_text(table, markdown(found))
     write_figures(json, as_json(found, {"set": name}))
