@@ -1,7 +1,7 @@
 """Whole designs of unmodified hls4ml kernels: the clocks between frames that csynth reports, and what is estimated.
 
 A design's report stands in the same folder as those of its kernels. The estimate is the slowest of these by the laws,
-and a clock more, as `hwsr estimate-hls4ml` has it. No design's report was used in any fit.
+and a clock more, as `hwsr estimate-hls4ml` has it, with coefficients fitted to the other repositories' reports alone.
 
 python -m benchmarks.stock_designs hls_reports.json --json runs/designs.json
 """
@@ -11,8 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
-from hwsr.estimate.predict import estimate_point, read_points
-from hwsr.estimate.reports import Row
+from hwsr.estimate.fit import Sample, fit, samples, usable
+from hwsr.estimate.model import Fitted, laws, predicted
+from hwsr.estimate.predict import read_points
+from hwsr.estimate.reports import DESCRIPTION, Row, Undescribed, describe
 from hwsr.files import write_json
 from hwsr.stock.pipeline import RESTART
 
@@ -29,8 +31,26 @@ class Designed:
     estimated: int
 
 
+def estimated(kernels: Sequence[Row], learnt: Fitted) -> Iterator[int]:
+    """Clocks of a frame of those that have a law."""
+    for row in kernels:
+        try:
+            kernel = describe({name: value for name, value in row.items() if name in DESCRIPTION})
+        except Undescribed:
+            continue
+        found = laws(kernel)
+        if "interval_max" in found:
+            yield predicted(kernel, found["interval_max"], "interval_max", learnt).value
+
+
+def without(known: Sequence[Sample], source: str) -> Fitted:
+    """What the reports of all other repositories teach."""
+    return Fitted(fit([sample for sample in known if sample.source != source], "interval_max"), {}, {})
+
+
 def designs(rows: Sequence[Row]) -> Iterator[Designed]:
     """Those of io_stream whose own report and those of at least two kernels are in the file."""
+    known = samples([row for row in rows if usable(row)], "interval_max")
     for row in rows:
         if row.get("layer_type") != "design" or not row.get("upstream_kernel") or not row.get("interval_max"):
             continue
@@ -43,7 +63,7 @@ def designs(rows: Sequence[Row]) -> Iterator[Designed]:
             and each.get("layer_type") != "design"
         ]
         slowest = [each["interval_max"] for each in beside if each.get("interval_max") is not None]
-        estimates = [found for each in beside if (found := estimate_point(each)["interval_max"]) is not None]
+        estimates = list(estimated(beside, without(known, row["source"])))
         if len(estimates) > 1 and row["io_type"] == "io_stream":
             yield Designed(
                 source=row["source"].removeprefix("github:"),

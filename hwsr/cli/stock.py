@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hwsr.cli.app import JsonOption, app, console, write_figures
+from hwsr.cli.app import MISMATCH, JsonOption, app, console, write_figures
 
 
 @app.command("estimate-layers")
@@ -50,3 +50,5 @@ def estimate_hls4ml(
         found = estimate_stock(stock, depths)
     console.print(render(found))
     write_figures(json, as_json(found))
+    if found.waits:
+        raise typer.Exit(MISMATCH)

@@ -29,7 +29,7 @@ def parse_type(text: object) -> FixedType | None:
     """
     if not isinstance(text, str):
         return None
-    found = re.search(r"\ba([pc])_(u?)(fixed|int)\s*[<_]\s*(\d+)(?:[,_ ]+(-?\d+))?([^>]*)", text)
+    found = re.search(r"\ba([pc])_(u?)(fixed|int)\s*[<_]\s*(\d{1,4})(?:[,_ ]+(-?\d{1,4}))?([^>]*)", text)
     if not found:
         plain = re.fullmatch(r"(?:std::)?(u?)int(8|16|32|64)_t", text.strip())
         return FixedType(int(plain[2]), int(plain[2]), not plain[1], False) if plain else None

@@ -10,10 +10,12 @@ import numpy as np
 from hwsr.estimate.adders import luts
 from hwsr.estimate.design import count_tiles
 from hwsr.estimate.devices import devices
+from hwsr.estimate.layers import estimate_layers
+from hwsr.estimate.resources import Resources
 from hwsr.hls.convolution import weight_bits
 from hwsr.ir.check import make_graph
 from hwsr.ir.graph import Conv, IntGraph
-from hwsr.ir.stages import Multiplier, is_ternary
+from hwsr.ir.stages import Multiplier, Weights, is_ternary
 from hwsr.plan.adders import expected
 from hwsr.plan.design import Planned, Target, outline
 from hwsr.plan.options import KINDS
@@ -43,6 +45,7 @@ def explain(graph: IntGraph, planned: Planned) -> tuple[Fact, ...]:
         _scarcest(planned),
         *_next_rate(planned),
         *_units(planned),
+        *_weights(planned),
         *_sums(planned),
         *_tiles(planned),
     ]
@@ -155,6 +158,21 @@ def _units(planned: Planned) -> Iterator[Fact]:
         count = option.folding.pe * option.folding.simd
         text = f"{name} has {count} multipliers of {option.folding.multiplier.name}s; of {other.name}s: {changes}"
         yield Fact("unit", text, {"stage": name, "multipliers": count, "change": change})
+
+
+def _weights(planned: Planned) -> Iterator[Fact]:
+    """What weights in LUTs save."""
+    kept = [name for name, folding in planned.foldings.items() if folding.weights is Weights.LUT]
+    if not kept:
+        return
+    elsewhere = {name: replace(folding, weights=Weights.ANY) for name, folding in planned.foldings.items()}
+    stages = replace(planned.hardware, reuse=elsewhere).stages(planned.graph, planned.depths)
+    layers = estimate_layers(planned.graph, stages, planned.hardware.timing)
+    other, own = sum((layer.resources for layer in layers), Resources()), planned.estimate.resources
+    change = {"lut": other.lut - own.lut, "bram18": other.bram18 - own.bram18}
+    text = f"{len(kept)} stages keep their weights in LUTs; as HLS chooses: "
+    text += ", ".join(f"{amount:+,} {kind}" for kind, amount in change.items())
+    yield Fact("weights", text, {"stages": kept, "change": change})
 
 
 def _sums(planned: Planned) -> Iterator[Fact]:

@@ -41,7 +41,7 @@ def _stages(planned: Planned) -> Table:
         option = planned.selection.options[layer.name]
         costs = [f"{amount:,}" for amount in option.cost]
         unit = "add" if option.summed else option.folding.multiplier.name.lower().replace("any", "")
-        unit += "+rom" if option.folding.weights else ""
+        unit = "+".join(filter(None, (unit, "rom" if option.folding.weights else "")))
         folding = f"{option.folding.pe}x{option.folding.simd}"
         table.add_row(layer.name, folding, str(layer.reuse_factor), unit, f"{option.clocks:,}", *costs)
     if any(option.folding.weights for option in planned.selection.options.values()):

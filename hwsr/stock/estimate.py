@@ -1,6 +1,6 @@
 """What a stock project takes and how fast it is, as plain JSON values and as tables for a terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,11 @@ from hwsr.errors import HwsrError
 from hwsr.estimate.devices import Device, find_device
 from hwsr.estimate.model import Prediction
 from hwsr.estimate.resources import Resources, fifo
-from hwsr.simulate.run import Run
-from hwsr.stock.pipeline import StockLayer, declared, layers, needed_depths, processes, run
+from hwsr.estimate.types import parse_type
+from hwsr.simulate.deadlock import Wait
+from hwsr.simulate.depths import frames_to_settle
+from hwsr.simulate.run import Run, simulate
+from hwsr.stock.pipeline import StockLayer, declared, layers, needed_depths, processes
 from hwsr.stock.project import StockProject
 
 KINDS = ("lut", "ff", "dsp", "bram18")
@@ -23,23 +26,28 @@ FIGURES = {
     "cycles": "clocks of a kernel for a frame, by the laws of stock kernels (docs/estimates.md), with a range; without "
     "a report of such kernels, a word a clock and 2 to fill",
     "interval": "clocks from one frame to the next, of the whole pipeline simulated clock by clock; its range is that "
-    "of the slowest kernel",
-    "latency": "clocks from a frame's first word in to its last one out, simulated; no range",
+    "of the slowest kernel alone, as if no other were slower than estimated",
+    "latency": "clocks from a frame's first word in to its last one out, simulated; no range; without what a dense "
+    "layer's sums take beyond its interval",
     "lut, ff, dsp, bram18": "of kernels, as csynth would report them, with ranges; of those without a report none",
     "fifos": "LUTs and block RAM of the streams by depth and width, not checked against reports",
     "synthesized": "of kernels after Vivado's synthesis, learnt from modified kernels; ranges not checked",
-    "depths": "words that the FIFOs need for the same interval, at the estimated cycles: smaller ones are slower or "
-    "stand still by this model, which has no clock of a real device",
+    "depths": "the smallest FIFOs of the same interval in this model, where kernels take the estimated cycles and read "
+    "evenly over them: real ones do neither, and where FIFOs are too small they are slower or stand still for good, so "
+    "leave a margin, above all on skips, and co-simulate",
 }
 
 
 @dataclass(frozen=True)
 class StockEstimate:
-    """layers: in order; simulated: at the declared depths; depths: the smallest ones, None where not asked."""
+    """layers: in order; simulated: at the declared depths, or at any where the pipeline stands still at those; waits:
+    who waits for whom then; depths: the smallest ones, None where not asked.
+    """
 
     project: StockProject
     layers: tuple[StockLayer, ...]
     simulated: Run
+    waits: tuple[Wait, ...]
     depths: dict[str, int] | None
 
     @property
@@ -48,7 +56,7 @@ class StockEstimate:
 
     @property
     def interval(self) -> Prediction:
-        """Clocks from one frame to the next; the pipeline may lose some to its FIFOs, which the range's ends do not."""
+        """Clocks from one frame to the next; the ends of its range are those of the slowest kernel alone."""
         found, own = round(self.simulated.interval), self.slowest.cycles
         return Prediction(found, min(own.low, found), max(own.high, found))
 
@@ -81,12 +89,25 @@ class StockEstimate:
 
 
 def estimate_stock(project: StockProject, find_depths: bool) -> StockEstimate:
-    """Raises HwsrError for a kernel that is not known, and where the pipeline stands still at its own depths."""
+    """Raises HwsrError for a kernel that is not known."""
     found = layers(project)
     pipeline = processes(project, found)
-    simulated = run(project, pipeline)
+    frames = frames_to_settle(pipeline)
+    simulated = simulate(pipeline, declared(project), frames)
+    waits = simulated.deadlock or simulated.waits
+    if waits:
+        simulated = simulate(pipeline, {}, frames)
     depths = needed_depths(project, pipeline, simulated.interval) if find_depths else None
-    return StockEstimate(project, found, simulated, depths)
+    return StockEstimate(project, found, simulated, waits, depths)
+
+
+def assumed(found: StockEstimate) -> Iterator[str]:
+    """What the project says in words that are not known, and what is taken in their place."""
+    for name, stream in found.project.streams.items():
+        if parse_type(stream.type) is None:
+            yield f"stream '{name}' of '{stream.type[:30]}': taken as 16 bits"
+    for layer in found.layers:
+        yield from (f"layer '{layer.call.layer}': {each}" for each in (layer.estimates or {}).get("assumed", ()))
 
 
 def as_json(found: StockEstimate) -> dict[str, Any]:
@@ -97,6 +118,8 @@ def as_json(found: StockEstimate) -> dict[str, Any]:
         "figures": FIGURES,
         "project": {"top": project.top, "backend": project.backend, "part": project.part, "clock_ns": project.clock_ns},
         "slowest": found.slowest.call.layer,
+        "assumed": list(assumed(found)),
+        "deadlock": [str(wait) for wait in found.waits],
         "estimates": {
             "interval": found.interval.value,
             "interval_range": [found.interval.low, found.interval.high],
@@ -165,25 +188,37 @@ def _totals(found: StockEstimate) -> Table:
         span = f"{each.low:,} to {each.high:,}"
         table.add_row(kind.upper(), f"{each.value:,}", span, f"{held:,}", f"{left:,}", *share)
     unknown = sorted({layer.call.function for layer in found.layers if layer.estimates is None})
-    if unknown:
-        table.caption = f"without {', '.join(unknown)}, of which there is no report"
+    notes = [f"without {', '.join(unknown)}, of which there is no report"] if unknown else []
+    if held := sum(_held_bits(found.project, layer) for layer in found.layers):
+        notes.append(f"transpositions hold their frames in {held:,} flip-flops, not counted")
+    table.caption = "\n".join(notes)
     return table
 
 
+def _held_bits(project: StockProject, layer: StockLayer) -> int:
+    if layer.call.function != "transpose":
+        return 0
+    return layer.frame.reads[0] * project.streams[layer.call.inputs[0]].width
+
+
 def _depths(depths: dict[str, int], found: StockEstimate) -> Table:
-    table = _table("FIFOs that keep the rate (estimates)", ("stream", "declared", "needed", "bits"))
+    table = _table("FIFOs that keep the rate (estimates)", ("stream", "declared", "smallest", "bits"))
     for name, depth in declared(found.project).items():
         table.add_row(name, f"{depth:,}", f"{depths[name]:,}", str(found.project.streams[name].width))
     return table
 
 
 def _rate(found: StockEstimate) -> Text:
-    clock = 1000 / found.project.clock_ns
+    clock, span = 1000 / found.project.clock_ns, ""
+    if found.slowest.estimates:
+        span = f" ({found.interval.low:,} to {found.interval.high:,} if no other kernel is slower than estimated)"
     ms = found.simulated.latency / clock / 1000
     lines = [
         f"estimate: {found.fps:,.2f} frames a second at {clock:g} MHz ({found.project.backend}); "
-        f"{found.simulated.interval:,.10g} clocks from one to the next ({found.interval.low:,} to "
-        f"{found.interval.high:,}), set by {found.slowest.call.layer}",
+        f"{found.simulated.interval:,.10g} clocks from one to the next{span}, set by {found.slowest.call.layer}",
         f"a frame has left {found.simulated.latency:,} clocks ({ms:,.3g} ms) after it began, simulated",
     ]
-    return Text("\n".join(lines))
+    if found.waits:
+        lines.append(f"at the declared depths it stands still: {', '.join(map(str, found.waits))}")
+        lines.append("rates are of FIFOs of any depth; --depths finds the smallest")
+    return Text("\n".join([*lines, *assumed(found)]))

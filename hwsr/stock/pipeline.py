@@ -14,16 +14,15 @@ from hwsr.errors import HwsrError
 from hwsr.estimate.model import Prediction
 from hwsr.estimate.predict import estimate_point
 from hwsr.ir.graph import IntArray
-from hwsr.simulate.depths import frames_to_settle, smallest_depths
+from hwsr.simulate.depths import smallest_depths
 from hwsr.simulate.process import Process
-from hwsr.simulate.run import Run, simulate
 from hwsr.stock.project import Call, StockProject, number
-from hwsr.stock.rows import REORDERED, Frame, frames, row
+from hwsr.stock.rows import SHARED_MERGES, Frame, frames, joined_axis, row
 
 # Clocks that a loop of a word a clock takes beyond its words, where no law is known: as most kernels of reports do.
 FILL = 2
-# What takes the results, and what it says when it has all of a frame.
-OUTPUT = "output"
+# What takes the results, and what it says when it has all of a frame; no kernel has such a name.
+OUTPUT = "(results)"
 # From the end of a frame to the start of the next.
 RESTART = 1
 
@@ -32,7 +31,7 @@ RESTART = 1
 class StockLayer:
     """estimates: as `hwsr estimate-layers` makes them, None where no report teaches the kernel.
 
-    cycles: of a frame, with the ends of its range.
+    cycles: of a frame, with the ends of its range, which are the same where no report teaches it.
     """
 
     call: Call
@@ -48,17 +47,19 @@ def layers(project: StockProject) -> tuple[StockLayer, ...]:
 
 
 def _layer(project: StockProject, call: Call, frame: Frame) -> StockLayer:
-    described = row(project, call)
+    settings = project.settings.get(call.config, {})
+    turns = _turns(*_words(call, frame, settings))
+    described = row(project, call, frame)
     if described is None:
-        words = max(*frame.reads, frame.writes)
-        if call.function == "transpose":  # it holds a whole frame
-            words = frame.reads[0] + frame.writes
-        return StockLayer(call, frame, Prediction(words + FILL, words, words + 2 * FILL), None)
+        each = (number(settings, "reuse_factor") or 1) if call.function in SHARED_MERGES else 1
+        cycles = turns * each + FILL
+        return StockLayer(call, frame, Prediction(cycles, cycles, cycles), None)
     found = estimate_point(described)
     if found["latency_max"] is None:
         raise HwsrError(f"layer '{call.layer}' (nnet::{call.function}): {found['reason']}")
-    cycles = Prediction(found["interval_max"], *found["ranges"]["interval_max"])
-    return StockLayer(call, frame, cycles, found)
+    ends = (found["interval_max"], *found["ranges"]["interval_max"])
+    # A dense layer's law counts its sums alone, which its words may take longer than to come in.
+    return StockLayer(call, frame, Prediction(*(max(end, turns) for end in ends)), found)
 
 
 def processes(project: StockProject, found: Sequence[StockLayer]) -> tuple[Process, ...]:
@@ -79,23 +80,24 @@ def processes(project: StockProject, found: Sequence[StockLayer]) -> tuple[Proce
 
 
 def _process(project: StockProject, layer: StockLayer) -> Process:
-    reads, writes = _words(layer, project.settings.get(layer.call.config, {}))
-    turns = max(max(int(ticks[-1]) for ticks in reads), int(writes[-1])) + 1
-    pace = max(layer.cycles.value // turns, 1)
-    late = max(layer.cycles.value - turns * pace, 0)
-    inputs = {name: ticks * pace for name, ticks in zip(layer.call.inputs, reads, strict=True)}
-    made = writes * pace + pace - 1 + late
-    return Process(layer.call.layer, turns * pace + late + RESTART, inputs, dict.fromkeys(layer.call.outputs, made))
+    reads, writes = _words(layer.call, layer.frame, project.settings.get(layer.call.config, {}))
+    turns, cycles = _turns(reads, writes), layer.cycles.value
+    inputs = {name: ticks * cycles // turns for name, ticks in zip(layer.call.inputs, reads, strict=True)}
+    made = (writes + 1) * cycles // turns - 1
+    return Process(layer.call.layer, cycles + RESTART, inputs, dict.fromkeys(layer.call.outputs, made))
 
 
-def _words(layer: StockLayer, settings: Mapping[str, str]) -> tuple[list[IntArray], IntArray]:
+def _turns(reads: Sequence[IntArray], writes: IntArray) -> int:
+    return max(int(ticks[-1]) for ticks in (*reads, writes)) + 1
+
+
+def _words(call: Call, frame: Frame, settings: Mapping[str, str]) -> tuple[list[IntArray], IntArray]:
     """The turns of a kernel's loop in which it reads each word of each input, and those in which it makes each word."""
-    kind, frame = layer.call.function, layer.frame
-    taken, made = np.arange(frame.reads[0]), np.arange(frame.writes)
+    kind, taken, made = call.function, np.arange(frame.reads[0]), np.arange(frame.writes)
     if kind == "dense" or kind.startswith("global_pooling"):
         return [taken], taken[-1:]
-    if kind == "transpose":
-        return [taken], taken[-1] + made
+    if kind == "transpose":  # it holds a whole frame
+        return [taken], len(taken) + made
     if kind.startswith("zeropad"):
         return [_placed(settings, frame.reads[0])], made
     if kind == "resize_nearest":
@@ -103,12 +105,29 @@ def _words(layer: StockLayer, settings: Mapping[str, str]) -> tuple[list[IntArra
         return [(np.arange(rows)[:, None] * (frame.writes // rows) + np.arange(width)).reshape(-1)], made
     if kind.endswith("_cl"):
         return [taken], _last_of_window(settings, frame)
-    if kind in REORDERED:
-        return [taken * max(frame.writes // frame.reads[0], 1)], made * max(frame.reads[0] // frame.writes, 1)
-    if kind.startswith("concatenate") and frame.writes > frame.reads[0]:  # one after the other
-        begins = np.cumsum([0, *frame.reads[:-1]])
-        return [begin + np.arange(words) for begin, words in zip(begins, frame.reads, strict=True)], made
+    if kind == "repack_stream":
+        apart, together = max(frame.writes // frame.reads[0], 1), max(frame.reads[0] // frame.writes, 1)
+        return [taken * apart], made * together + together - 1
+    if kind.startswith("concatenate"):
+        return _joined(call, settings, frame)
     return [taken] * len(frame.reads), made
+
+
+def _joined(call: Call, settings: Mapping[str, str], frame: Frame) -> tuple[list[IntArray], IntArray]:
+    """Two inputs word by word, row by row, or one after the other."""
+    rank, axis = int(call.function[-2]), joined_axis(call.function, settings)
+    first, second = (np.arange(words) for words in frame.reads)
+    if rank > 1 and axis == rank:
+        return [first, second], np.arange(frame.writes)
+    if rank == 3 and axis == 2:
+        rows = number(settings, "n_elem1_0") or 1
+        width, more = (len(words) // rows for words in (first, second))
+        row = width + more
+        return [first // width * row + first % width, second // more * row + width + second % more], np.arange(
+            frame.writes
+        )
+    late = len(first) + len(second) - frame.writes
+    return [first, len(first) + second], late + np.arange(frame.writes)
 
 
 def _placed(settings: Mapping[str, str], words: int) -> IntArray:
@@ -132,15 +151,6 @@ def declared(project: StockProject) -> dict[str, int]:
     read = {name for call in project.calls for name in call.inputs}
     written = [name for call in project.calls for name in call.outputs]
     return {name: project.streams[name].depth or 2 for name in written if name in read}
-
-
-def run(project: StockProject, pipeline: Sequence[Process]) -> Run:
-    """At the depths that the project declares. Raises HwsrError where it stands still at them."""
-    found = simulate(pipeline, declared(project), frames_to_settle(pipeline))
-    if found.waits:
-        waiting = ", ".join(map(str, found.deadlock or found.waits))
-        raise HwsrError(f"the pipeline stands still at the depths of its FIFOs: {waiting}; make them deeper")
-    return found
 
 
 def needed_depths(project: StockProject, pipeline: Sequence[Process], interval: float) -> dict[str, int]:

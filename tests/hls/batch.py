@@ -120,7 +120,9 @@ def _namespace(i: int, stages: Sequence[Stage]) -> str:
         text += source.config(f"config_{stage.name}", stage.settings, source.types(stage))
         streams = [*stage.inputs, stage.name]
         arrays = [source.array_name(stage.name, key) for key in stage.constants]
-        lines.append(source.call(stage.kind, [types[s] for s in streams], f"config_{stage.name}", streams, arrays))
+        lines.append(
+            source.call(source.kernel(stage), [types[s] for s in streams], f"config_{stage.name}", streams, arrays)
+        )
     lines.append(f"drain({last.name});")
     body = "".join(f"    {line}\n" for line in lines)
     return f"namespace graph{i} {{\n{text}void run() {{\n{body}}}\n}}\n"

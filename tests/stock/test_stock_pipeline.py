@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 
 from hwsr.cli import _run
-from hwsr.errors import HwsrError
 from hwsr.estimate.predict import estimate_point
 from hwsr.simulate.run import simulate
 from hwsr.stock.estimate import estimate_stock
-from hwsr.stock.pipeline import declared, layers, needed_depths, processes, run
+from hwsr.stock.pipeline import declared, layers, needed_depths, processes
 from hwsr.stock.project import StockProject, read_stock
 from hwsr.stock.rows import row
-from tests.stock.stock_networks import Residual, Signal, Upscaling, write_stock
+from tests.stock.stock_networks import Merging, Residual, Signal, Upscaling, write_stock
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +24,7 @@ def residual(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=[Residual, Upscaling, Signal], ids=lambda network: network.__name__)
+@pytest.fixture(scope="module", params=[Residual, Upscaling, Signal, Merging], ids=lambda network: network.__name__)
 def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> StockProject:
     folder = tmp_path_factory.mktemp("stock") / "project"
     write_stock(request.param(), folder, "Vivado")
@@ -35,7 +34,7 @@ def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def test_a_frame_follows_a_clock_after_the_slowest_kernel(project: StockProject) -> None:
     """As in every report of a whole design whose slowest kernel is known (benchmarks/stock_designs.py)."""
     found = layers(project)
-    simulated = run(project, processes(project, found))
+    simulated = simulate(processes(project, found), declared(project), 6)
     assert simulated.interval == max(layer.cycles.value for layer in found) + 1
     assert simulated.latency >= simulated.interval
 
@@ -43,10 +42,11 @@ def test_a_frame_follows_a_clock_after_the_slowest_kernel(project: StockProject)
 def test_cycles_are_those_of_estimate_layers(project: StockProject) -> None:
     compared = 0
     for layer in layers(project):
-        described = row(project, layer.call)
+        described = row(project, layer.call, layer.frame)
         if described:
             assert layer.estimates == estimate_point(described)
-            assert layer.cycles.value == layer.estimates["interval_max"]
+            words = max(*layer.frame.reads, layer.frame.writes)
+            assert layer.cycles.value == max(layer.estimates["interval_max"], words if layer.frame.writes == 1 else 0)
             compared += 1
     assert compared >= 5
 
@@ -58,7 +58,7 @@ def test_a_process_takes_its_kernels_cycles_and_its_words(project: StockProject)
         process = pipeline[layer.call.layer]
         words = [len(ticks) for ticks in (*process.reads.values(), *process.writes.values())]
         assert words == [*layer.frame.reads, *[layer.frame.writes] * len(layer.call.outputs)]
-        assert process.ticks >= layer.cycles.value + 1
+        assert process.ticks == layer.cycles.value + 1
         assert all((np.diff(ticks) > 0).all() and ticks[-1] < process.ticks for ticks in process.writes.values())
 
 
@@ -74,7 +74,7 @@ def test_a_window_is_made_when_its_last_word_is_there(residual: Path) -> None:
 def test_needed_depths_keep_the_rate_and_less_do_not(residual: Path) -> None:
     project = read_stock(residual)
     pipeline = processes(project, layers(project))
-    interval = run(project, pipeline).interval
+    interval = simulate(pipeline, declared(project), 6).interval
     needed = needed_depths(project, pipeline, interval)
     assert simulate(pipeline, needed, 6).interval == interval
     skip = next(call for call in project.calls if call.function == "add").inputs[0]
@@ -87,8 +87,38 @@ def test_a_skip_too_shallow_stands_still(residual: Path) -> None:
     project = read_stock(residual)
     skip = next(call for call in project.calls if call.function == "add").inputs[0]
     shallow = replace(project, streams=dict(project.streams) | {skip: replace(project.streams[skip], depth=4)})
-    with pytest.raises(HwsrError, match=f"stands still .*{skip}"):
-        estimate_stock(shallow, find_depths=False)
+    found, deep = estimate_stock(shallow, find_depths=True), estimate_stock(project, find_depths=True)
+    assert any(wait.stream == skip for wait in found.waits) and not deep.waits
+    assert (found.interval, found.depths) == (deep.interval, deep.depths)
+
+
+def test_products_of_streams_take_their_reuse_factor_and_sums_do_not(tmp_path: Path) -> None:
+    write_stock(Merging(), tmp_path / "p", reuse_factor=8)
+    write_stock(Residual(), tmp_path / "q", reuse_factor=8)
+    product, total = (
+        next(layer for layer in layers(read_stock(tmp_path / name)) if layer.call.function == function)
+        for name, function in (("p", "multiply"), ("q", "add"))
+    )
+    assert (product.frame.writes * 8, total.frame.writes) == (product.cycles.value - 2, total.cycles.value - 2)
+    assert product.estimates is None and product.cycles.low == product.cycles.high
+
+
+def test_concatenations_read_along_their_axis(tmp_path: Path) -> None:
+    """Of channels word by word, of rows one input after the other, of columns row by row."""
+    write_stock(Merging(), tmp_path / "p")
+    project = read_stock(tmp_path / "p")
+    found = [layer for layer in layers(project) if layer.call.function == "concatenate3d"]
+    made = {process.name: process for process in processes(project, layers(project))}
+    channels, rows, columns = (made[layer.call.layer] for layer in found)
+    first, second = channels.reads.values()
+    assert np.array_equal(first, second)
+    first, second = rows.reads.values()
+    assert (len(first), len(second)) == (24, 48) and first[-1] < second[0]
+    first, second = columns.reads.values()
+    assert first[7] < second[0] < second[3] < first[8] < first[15] < second[4]
+    for process in (channels, rows, columns):
+        (writes,) = process.writes.values()
+        assert all(writes[-1] >= reads[-1] for reads in process.reads.values())
 
 
 def test_the_command(
