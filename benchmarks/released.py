@@ -22,7 +22,8 @@ HEADINGS = (
 
 def table(models: Path) -> str:
     """Of every folder of released models. Raises HwsrError for one whose release.json is missing or damaged."""
-    found = {path.name: read_release(path) for path in sorted(models.iterdir()) if path.is_dir()}
+    folders = sorted(path.parent for path in models.glob("*/model.safetensors"))
+    found = {folder.name: read_release(folder) for folder in folders}
     rows = [f"| {' | '.join(HEADINGS)} |", f"|{' --- |' * len(HEADINGS)}"]
     for name, release in found.items():
         forms = {form: each for form in FORMS if (each := found.get(f"{name}_{form}"))}
