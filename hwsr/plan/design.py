@@ -18,7 +18,7 @@ from hwsr.ir.tiling import on_frame
 from hwsr.plan.adders import Summed, expected, solved_graphs
 from hwsr.plan.depths import Hardware, clocks_at, found_depths
 from hwsr.plan.options import Choices, choices
-from hwsr.plan.search import Selection, cheapest, fastest
+from hwsr.plan.search import Selection, cheapest, fastest, shares
 
 # Strips that a frame is cut into at most, where its rows are too long for the device's memories.
 MOST_STRIPS = 8
@@ -200,22 +200,35 @@ def plan_at(
 def _finished(planned: Planned, progress: Progress) -> Planned:
     """With adder graphs as they are found, and FIFOs as deep as the rate needs: the asked one, else the full one.
 
-    Foldings are chosen anew for FIFOs that the device has no room for; if that does not help, the lowering's have to.
+    Foldings are chosen anew for the FIFOs that were found: where the device has no room for these, and once more where
+    a rate is asked, since they take other block RAM than those that foldings were chosen at. The best that meets the
+    target is kept; if none does, the lowering's FIFOs have to.
     """
     first = planned = _summed(planned, progress)
+    best: Planned | None = None
     if planned.too_slow or planned.estimate.overflow:
         return planned
     for _ in range(ROUNDS):
         depths = found_depths(planned.graph, planned.hardware, planned.budget)
         kept = _paced(_with_depths(planned, depths))
         if kept.met:
-            return kept
+            best = min(filter(None, (best, kept)), key=_taken)
+        if best and (planned is not first or planned.target.fps is None):
+            return best
         again = _summed(plan_at(planned.graph, planned.target, planned.sharing, depths), progress)
         if again.foldings == planned.foldings and again.adders.keys() == planned.adders.keys():
             break
         planned = again
+    if best:
+        return best
     lowered = _paced(first)
     return lowered if lowered.met else kept
+
+
+def _taken(planned: Planned) -> tuple[float, float]:
+    """Share of the scarcest resource, and all shares together."""
+    taken = shares(planned.selection.total, planned.target.device)
+    return float(max(taken)), float(sum(taken))
 
 
 def _outlined(planned: Planned) -> Planned:

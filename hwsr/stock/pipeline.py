@@ -122,10 +122,8 @@ def _joined(call: Call, settings: Mapping[str, str], frame: Frame) -> tuple[list
     if rank == 3 and axis == 2:
         rows = number(settings, "n_elem1_0") or 1
         width, more = (len(words) // rows for words in (first, second))
-        row = width + more
-        return [first // width * row + first % width, second // more * row + width + second % more], np.arange(
-            frame.writes
-        )
+        begins = [first // width * (width + more), second // more * (width + more) + width]
+        return [begins[0] + first % width, begins[1] + second % more], np.arange(frame.writes)
     late = len(first) + len(second) - frame.writes
     return [first, len(first) + second], late + np.arange(frame.writes)
 

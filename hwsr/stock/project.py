@@ -5,7 +5,7 @@ Nothing of it is compiled or run. Only what hls4ml's writer makes is understood,
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -78,7 +78,7 @@ class StockProject:
 def read_stock(folder: Path) -> StockProject:
     """Raises HwsrError where the folder holds no io_stream project of hls4ml's Vivado or Vitis backend."""
     tcl = folder / "project.tcl"
-    setting = {name: value for _, line in _lines(tcl) for name, value in re.findall(r'^set (\w+) "?([^"]*)"?$', line)}
+    setting = {name: value for line in _lines(tcl) for name, value in re.findall(r'^set (\w+) "?([^"]*)"?$', line)}
     top, backend = setting.get("project_name", ""), setting.get("backend", "").lower()
     if not re.fullmatch(r"\w{1,200}", top) or backend not in ("vitis", "vivado"):
         raise HwsrError(f"{tcl} names no project of hls4ml's Vivado or Vitis backend; others are not known")
@@ -86,17 +86,18 @@ def read_stock(folder: Path) -> StockProject:
     if not re.fullmatch(r"\d{1,3}(\.\d{1,6})?", clock) or float(clock) < 0.01:
         raise HwsrError(f"{tcl} has no clock_period from 0.01 to below 1000 ns")
     firmware = folder / "firmware"
-    types = {found[2]: found[1] for _, line in _lines(firmware / "defines.h") if (found := re.fullmatch(TYPEDEF, line))}
+    types = {found[2]: found[1] for line in _lines(firmware / "defines.h") if (found := re.fullmatch(TYPEDEF, line))}
     code = firmware / f"{top}.cpp"
-    streams, ports = _streams(code, types)
-    calls = _calls(code, streams)
+    lines = _lines(code)
+    streams, ports = _streams(code, lines, types)
+    calls = _calls(lines, streams)
     _check(code, calls, streams, ports)
     settings = dict(_settings(firmware / "parameters.h"))
     return StockProject(top, backend, setting.get("part", ""), float(clock), streams, calls, settings, types)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered from 1, without the blanks around them. Raises HwsrError."""
+def _lines(path: Path) -> list[str]:
+    """Without the blanks around them. Raises HwsrError."""
     try:
         if path.stat().st_size > MOST_BYTES:
             raise HwsrError(f"{path} has {path.stat().st_size:,} bytes, more than code that hls4ml writes")
@@ -105,15 +106,15 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         raise HwsrError(
             f"cannot read {path}: {error.strerror}; give the folder that hls4ml wrote a project to"
         ) from error
-    return enumerate((line.strip() for line in text.splitlines()), 1)
+    return [line.strip() for line in text.splitlines()]
 
 
-def _streams(code: Path, types: Mapping[str, str]) -> tuple[dict[str, Stream], set[str]]:
+def _streams(code: Path, lines: Sequence[str], types: Mapping[str, str]) -> tuple[dict[str, Stream], set[str]]:
     """All of them, and the names of the top's ports."""
     depths: dict[str, int] = {}
     declared: dict[str, str] = {}
     ports = set()
-    for _, line in _lines(code):
+    for line in lines:
         if found := re.fullmatch(DEPTH, line):
             depths[found[1]] = int(found[2])
         elif found := re.fullmatch(STREAM, line):
@@ -128,11 +129,11 @@ def _streams(code: Path, types: Mapping[str, str]) -> tuple[dict[str, Stream], s
     return streams, ports
 
 
-def _calls(code: Path, streams: Mapping[str, Stream]) -> tuple[Call, ...]:
+def _calls(lines: Sequence[str], streams: Mapping[str, Stream]) -> tuple[Call, ...]:
     """In the order of the code: a kernel takes its inputs, its output, then weights; a clone has several outputs."""
     aliases: dict[str, str] = {}
     found = []
-    for _, line in _lines(code):
+    for line in lines:
         if alias := re.fullmatch(ALIAS, line):
             aliases[alias[1]] = aliases.get(alias[2], alias[2])
         elif call := re.fullmatch(CALL, line):
@@ -143,8 +144,8 @@ def _calls(code: Path, streams: Mapping[str, Stream]) -> tuple[Call, ...]:
                 inputs = 1 if function == "clone_stream" else len(used) - 1
                 config = template.rpartition(",")[2].strip()
                 function = function if space == "nnet" else f"{space}::{function}"
-                call_of = Call(function, layer or used[inputs], config, tuple(used[:inputs]), tuple(used[inputs:]))
-                found.append(call_of)
+                ends = tuple(used[:inputs]), tuple(used[inputs:])
+                found.append(Call(function, layer or used[inputs], config, *ends))
     return tuple(found)
 
 
@@ -170,7 +171,7 @@ def _check(code: Path, calls: tuple[Call, ...], streams: Mapping[str, Stream], p
 def _settings(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Of every config struct: constants by name, types by the name that the struct gives them."""
     name, values = "", dict[str, str]()
-    for _, line in _lines(path):
+    for line in _lines(path):
         if found := re.fullmatch(STRUCT, line):
             name, values = found[1], {}
         elif found := re.fullmatch(CONSTANT, line):
