@@ -67,10 +67,7 @@ def row(model: Path, planned: Planned, seconds: float) -> dict[str, Any]:
         "output": f"{target.out[1]}x{target.out[0]}",
         "asked": target.fps,
         "fps": found.fps,
-        "range": [
-            target.clock_mhz * 1e6 / (found.cycles_per_image / found.bottleneck.cycles * cycles)
-            for cycles in reversed(found.ranges["cycles"])
-        ],
+        "fps_range": planned.ranged.fps_range,
         "resources": dict(zip(KINDS, planned.selection.total, strict=True)),
         "ranges": {kind: found.ranges[kind] for kind in KINDS},
         "usage": found.usage,

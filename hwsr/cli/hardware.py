@@ -318,7 +318,7 @@ def estimate(
     from hwsr.estimate.show import as_json, render
     from hwsr.ir.outside import frame_deep
     from hwsr.ir.whole_frame import on_whole_frame
-    from hwsr.plan.depths import clocks_at
+    from hwsr.plan.depths import clocks_at, spread_at
 
     asked = asked_of(model, plan, device, clock, reuse_factor, backend, frame)
     if off_chip and frame:
@@ -330,7 +330,8 @@ def estimate(
     outside = frame_deep(stages) if off_chip else ()
     with console.status("simulating"):
         clocks = clocks_at(asked.graph, hardware, asked.depths)
+        spread = spread_at(asked.graph, hardware, asked.depths)
     target = asked.device, asked.clock_mhz, asked.image, asked.backend.law
-    design = estimate_design(asked.graph, stages, *target, outside, clocks.interval, clocks.latency)
+    design = estimate_design(asked.graph, stages, *target, outside, clocks.interval, clocks.latency, spread)
     console.print(render(design))
     write_figures(json, as_json(design))

@@ -24,7 +24,8 @@ class Estimate:
     tiles > 1; layers: its stages in order. Stages work at the same time, so the slowest sets the pace.
     passes: times of the slowest stage from one frame to the next, more than 1 where frames have to wait. outside: FIFOs
     in external memory. simulated: clocks from one frame to the next as the pipeline was simulated, None where it was
-    not: then they are estimated. latency: simulated clocks from a frame's first pixel in to its last one out.
+    not: then they are estimated. latency: simulated clocks from a frame's first pixel in to its last one out. spread:
+    the fewest and most simulated clocks from one frame to the next, whatever depth HLS gives to the stages' pipelines.
     """
 
     device: Device
@@ -38,6 +39,7 @@ class Estimate:
     outside: tuple[Outside, ...] = ()
     simulated: float | None = None
     latency: float | None = None
+    spread: tuple[float, float] | None = None
 
     @property
     def memory_mb_s(self) -> float:
@@ -62,6 +64,14 @@ class Estimate:
     def fps(self) -> float:
         """Images a second."""
         return self.clock_mhz * 1e6 / self.cycles_per_image
+
+    @property
+    def fps_range(self) -> tuple[float, float] | None:
+        """Fewest and most images a second, by `spread`."""
+        if self.spread is None:
+            return None
+        fewest, most = (self.clock_mhz * 1e6 / ceil(self.tiles * clocks) for clocks in reversed(self.spread))
+        return fewest, most
 
     @property
     def overlap(self) -> float:
@@ -112,6 +122,7 @@ def estimate(
     outside: tuple[Outside, ...] = (),
     interval: float | None = None,
     latency: float | None = None,
+    spread: tuple[float, float] | None = None,
 ) -> Estimate:
     """Estimate a network in hardware.
 
@@ -129,7 +140,8 @@ def estimate(
     layers = estimate_layers(graph, left_inside(stages, outside), timing_on(device, clock_mhz, backend))
     passes = count_passes(graph) if interval is None else 1
     tiles = count_tiles(graph, image)
-    return Estimate(device, clock_mhz, backend, image, graph.frame, tiles, passes, layers, outside, interval, latency)
+    simulated = interval, latency, spread
+    return Estimate(device, clock_mhz, backend, image, graph.frame, tiles, passes, layers, outside, *simulated)
 
 
 def timing_on(device: Device, clock_mhz: float, backend: Backend) -> Timing:

@@ -39,9 +39,11 @@ def as_json(estimate: Estimate) -> dict[str, Any]:
         "estimates": {
             "cycles": estimate.bottleneck.cycles,
             "interval": estimate.interval,
+            "interval_range": estimate.spread and list(estimate.spread),
             "latency": estimate.latency,
             "cycles_per_image": estimate.cycles_per_image,
             "fps": estimate.fps,
+            "fps_range": estimate.fps_range and list(estimate.fps_range),
             "resources": asdict(estimate.resources),
             "ranges": _ends(estimate.ranges),
             "usage": estimate.usage,
@@ -170,6 +172,7 @@ def _rate(estimate: Estimate) -> Text:
         lines.append(
             f"a frame every {estimate.simulated:,.10g} clocks, simulated: {share:.1%} of the slowest stage's rate"
         )
+    lines += spread(estimate)
     if estimate.latency is not None:
         ms = estimate.latency / estimate.clock_mhz / 1000
         lines.append(f"a frame has left {estimate.latency:,.10g} clocks ({ms:,.3g} ms) after it began, simulated")
@@ -183,6 +186,15 @@ def _rate(estimate: Estimate) -> Text:
         )
     lines.append(shortage(estimate) or "fits, by these estimates")
     return Text("\n".join(lines))
+
+
+def spread(estimate: Estimate) -> list[str]:
+    """The range of the rate, in at most one line."""
+    if estimate.spread is None or estimate.fps_range is None:
+        return []
+    clocks = " to ".join(f"{end:,.10g}" for end in estimate.spread)
+    rates = " to ".join(f"{end:,.2f}" for end in estimate.fps_range)
+    return [f"range: {rates} images a second, a frame every {clocks} clocks, by how deep HLS makes the pipelines"]
 
 
 def shortage(estimate: Estimate) -> str | None:

@@ -8,7 +8,7 @@ What streams hold follows from rows, not from how many there are: of a tall fram
 grows linearly with their length: what two narrow frames need is drawn out to a wide one, and tried there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hwsr.errors import HwsrError
@@ -143,21 +143,36 @@ def interval_at(graph: IntGraph, hardware: Hardware, found: Mapping[str, int] | 
     return clocks_at(graph, hardware, found).interval
 
 
-def clocks_at(graph: IntGraph, hardware: Hardware, found: Mapping[str, int] | None = None) -> Clocks:
+def spread_at(graph: IntGraph, hardware: Hardware, found: Mapping[str, int] | None = None) -> tuple[float, float]:
+    """The fewest and the most clocks from one frame to the next, by how many clocks a stage's pipeline is deep.
+
+    Of three simulations: at the estimated latencies, at none, and at as many as the HLS backend's FIFOs allow for.
+    """
+    intervals = [clocks_at(graph, hardware, found, latency).interval for latency in (None, lambda _: 0, _in_flight)]
+    return min(intervals), max(intervals)
+
+
+def clocks_at(
+    graph: IntGraph,
+    hardware: Hardware,
+    found: Mapping[str, int] | None = None,
+    latency: Callable[[Stage], int] | None = None,
+) -> Clocks:
     """Clocks of a frame at given depths, by default the lowering's.
 
-    Those of a frame taller than what is simulated are drawn out from frames of two heights: once FIFOs have filled
-    every row takes and loses the same. Raises HwsrError in a deadlock.
+    latency: clocks of a stage's pipeline, by default as they are estimated. Clocks of a frame taller than what is
+    simulated are drawn out from frames of two heights: once FIFOs have filled every row takes and loses the same.
+    Raises HwsrError in a deadlock.
     """
     height, width = graph.frame
     tall = _simulated_rows(graph)
     rows = [tall] if tall == height else [tall - max(tall // FEWER, 1), tall]
     parts = [on_frame(graph, (each, width)) for each in rows]
-    runs = [_run(part, hardware, found) for part in parts]
+    runs = [_run(part, hardware, found, latency) for part in parts]
     lost = [run.interval - hardware.slowest(part) for run, part in zip(runs, parts, strict=True)]
     more = (height - tall) / (tall - rows[0]) if tall < height else 0.0
-    latency = runs[-1].latency + more * (runs[-1].latency - runs[0].latency)
-    return Clocks(hardware.slowest(graph) + lost[-1] + more * (lost[-1] - lost[0]), latency)
+    until_left = runs[-1].latency + more * (runs[-1].latency - runs[0].latency)
+    return Clocks(hardware.slowest(graph) + lost[-1] + more * (lost[-1] - lost[0]), until_left)
 
 
 def _simulated_rows(graph: IntGraph) -> int:
@@ -165,10 +180,18 @@ def _simulated_rows(graph: IntGraph) -> int:
     return height if graph.fixed_frame else min(height, max(MOST_PIXELS // width, 2 * graph.radius + MORE_ROWS))
 
 
-def _run(graph: IntGraph, hardware: Hardware, found: Mapping[str, int] | None) -> Run:
+def _run(
+    graph: IntGraph,
+    hardware: Hardware,
+    found: Mapping[str, int] | None,
+    latency: Callable[[Stage], int] | None,
+) -> Run:
     """All rows simulated, until the clocks from one frame to the next stay. Raises HwsrError in a deadlock."""
     stages = hardware.stages(graph, found)
-    pipeline = clocked(graph, stages, hardware.timing)
+    if latency is None:
+        pipeline = clocked(graph, stages, hardware.timing)
+    else:
+        pipeline = processes(stages, {stage.name: latency(stage) for stage in stages})
     run = simulate(pipeline, depths(stages), frames_to_settle(pipeline))
     if run.waits:
         waiting = ", ".join(map(str, run.deadlock or run.waits))

@@ -16,8 +16,8 @@ from hwsr.ir.graph import IntGraph
 from hwsr.ir.stages import Folding
 from hwsr.ir.tiling import on_frame
 from hwsr.plan.adders import Summed, expected, solved_graphs
-from hwsr.plan.depths import Hardware, clocks_at, found_depths
-from hwsr.plan.options import Choices, choices
+from hwsr.plan.depths import Hardware, clocks_at, found_depths, spread_at
+from hwsr.plan.options import KINDS, Choices, choices
 from hwsr.plan.search import Selection, cheapest, fastest, shares
 
 # Strips that a frame is cut into at most, where its rows are too long for the device's memories.
@@ -106,6 +106,13 @@ class Planned:
         asked = target.device, target.clock_mhz, image, target.backend
         return estimate(self.graph, stages, *asked, interval=interval, latency=self.latency)
 
+    @cached_property
+    def ranged(self) -> Estimate:
+        """The estimate with the range of its rate, where that was simulated."""
+        if self.interval is None:
+            return self.estimate
+        return replace(self.estimate, spread=spread_at(self.graph, self.hardware, self.depths))
+
     @property
     def budget(self) -> int | None:
         """Clocks that a frame of the hardware may take at the rate that is asked."""
@@ -117,9 +124,26 @@ class Planned:
         return self.budget is not None and self.choices.least_clocks > self.budget
 
     @property
+    def taken(self) -> dict[str, int]:
+        """Resources by kind; of an adder graph that was not sought what it is expected to take."""
+        return dict(zip(KINDS, self.selection.total, strict=True))
+
+    @property
+    def usage(self) -> dict[str, float]:
+        """Share of the device by kind: 1 is all of it."""
+        found = shares(self.selection.total, self.target.device)
+        return {kind: float(share) for kind, share in zip(KINDS, found, strict=True)}
+
+    @property
+    def overflow(self) -> dict[str, int]:
+        """What the device is short of, by kind."""
+        beyond = {kind: taken - getattr(self.target.device, kind) for kind, taken in self.taken.items()}
+        return {kind: missing for kind, missing in beyond.items() if missing > 0}
+
+    @property
     def met(self) -> bool:
         in_time = self.budget is None or self.estimate.interval <= self.budget
-        return not self.too_slow and in_time and not self.estimate.overflow
+        return not self.too_slow and in_time and not self.overflow
 
 
 def plan(graph: IntGraph, target: Target, seconds: float | None = None, progress: Progress = iter) -> Planned:
@@ -145,15 +169,13 @@ def outline(graph: IntGraph, target: Target, like: Planned) -> Planned:
 def _best(graph: IntGraph, target: Target, sharing: Sharing, finished: Callable[[Planned], Planned]) -> Planned:
     if target.fps is None and (found := _fastest(graph, target, sharing, finished)):
         return found
-    frames = _frames(graph, target.image(graph.scale))
-    closest = finished(plan_at(next(frames), target, sharing))
-    for on_its_frame in frames:
-        if "bram18" not in closest.estimate.overflow:
+    tried: list[Planned] = []
+    for on_its_frame in _frames(graph, target.image(graph.scale)):
+        tried.append(finished(plan_at(on_its_frame, target, sharing)))
+        if "bram18" not in tried[-1].overflow:
             break
-        cut = finished(plan_at(on_its_frame, target, sharing))
-        if cut.met or (closest.too_slow and not cut.estimate.overflow):
-            return cut
-    return closest
+    fitting = [planned for planned in tried if planned.met or (planned.too_slow and not planned.overflow)]
+    return fitting[0] if fitting else min(tried, key=_taken)
 
 
 def _fastest(
@@ -205,34 +227,41 @@ def _finished(planned: Planned, progress: Progress) -> Planned:
     target is kept; if none does, the lowering's FIFOs have to.
     """
     first = planned = _summed(planned, progress)
-    best: Planned | None = None
-    if planned.too_slow or planned.estimate.overflow:
+    if planned.too_slow or planned.overflow:
         return planned
+    meeting: list[Planned] = []
     for _ in range(ROUNDS):
         depths = found_depths(planned.graph, planned.hardware, planned.budget)
         kept = _paced(_with_depths(planned, depths))
         if kept.met:
-            best = min(filter(None, (best, kept)), key=_taken)
-        if best and (planned is not first or planned.target.fps is None):
-            return best
+            meeting.append(kept)
+        if meeting and (planned is not first or planned.target.fps is None):
+            break
         again = _summed(plan_at(planned.graph, planned.target, planned.sharing, depths), progress)
-        if again.foldings == planned.foldings and again.adders.keys() == planned.adders.keys():
+        nothing_fits = planned.target.fps is None and again.overflow
+        if nothing_fits or (again.foldings == planned.foldings and again.adders.keys() == planned.adders.keys()):
             break
         planned = again
-    if best:
-        return best
-    lowered = _paced(first)
-    return lowered if lowered.met else kept
+    # Without a rate, FIFOs that make the slowest stage wait may still make more images than slower stages do.
+    if not meeting or (planned.target.fps is None and planned is not first):
+        lowered = _paced(first)
+        meeting += [lowered] if lowered.met else []
+    return min(meeting, key=_preferred) if meeting else kept
+
+
+def _preferred(planned: Planned) -> tuple[float, ...]:
+    """The least hardware of an asked rate, else the most images."""
+    taken = _taken(planned)
+    return taken if planned.target.fps is not None else (-planned.estimate.fps, *taken)
 
 
 def _taken(planned: Planned) -> tuple[float, float]:
     """Share of the scarcest resource, and all shares together."""
-    taken = shares(planned.selection.total, planned.target.device)
-    return float(max(taken)), float(sum(taken))
+    return max(planned.usage.values()), sum(planned.usage.values())
 
 
 def _outlined(planned: Planned) -> Planned:
-    if planned.too_slow or planned.estimate.overflow:
+    if planned.too_slow or planned.overflow:
         return planned
     lowered = _paced(planned)
     return lowered if lowered.met else _finished(planned, iter)

@@ -61,12 +61,12 @@ def shortfalls(planned: Planned) -> dict[str, float]:
     """What the target is short of, by how much: resources by name, or the clock in MHz; empty when it is met."""
     if planned.too_slow:
         return {"clock_mhz": _clock_needed(planned) - planned.target.clock_mhz}
-    return dict(planned.estimate.overflow)
+    return dict(planned.overflow)
 
 
 def describe_shortfall(planned: Planned) -> str:
     """One line."""
-    target, found = planned.target, planned.estimate
+    target = planned.target
     if planned.too_slow:
         missing = _clock_needed(planned) - target.clock_mhz
         return (
@@ -74,16 +74,15 @@ def describe_shortfall(planned: Planned) -> str:
             f"{target.clock_mhz:g} MHz; short of {missing:.1f} MHz of clock (estimate)"
         )
     short = ", ".join(
-        f"{missing:,} {name} ({getattr(found.resources, name):,} of {getattr(target.device, name):,})"
-        for name, missing in found.overflow.items()
+        f"{missing:,} {kind} ({planned.taken[kind]:,} of {getattr(target.device, kind):,})"
+        for kind, missing in planned.overflow.items()
     )
     return f"{target.device.part} ({target.device.board}) is short of {short} (estimate)"
 
 
 def scarcest(planned: Planned) -> str:
     """The resource of which the plan takes the largest share."""
-    taken = dict(zip(KINDS, shares(planned.selection.total, planned.target.device), strict=True))
-    return max(taken, key=lambda kind: taken[kind])
+    return max(planned.usage, key=lambda kind: planned.usage[kind])
 
 
 def _pace(planned: Planned) -> Fact:
@@ -115,8 +114,8 @@ def _scarcest(planned: Planned) -> Fact:
     named = ", ".join(f"{name} {amount:,}" for name, amount in amounts.items())
     return Fact(
         "scarcest",
-        f"{kind}: {getattr(found.resources, kind):,}, {found.usage[kind]:.1%} of the device; most of it in {named}",
-        {"resource": kind, "share": found.usage[kind], "stages": amounts},
+        f"{kind}: {planned.taken[kind]:,}, {planned.usage[kind]:.1%} of the device; most of it in {named}",
+        {"resource": kind, "share": planned.usage[kind], "stages": amounts},
     )
 
 
@@ -292,11 +291,9 @@ def _rounded(node: Conv) -> Conv:
 def _outcome(planned: Planned) -> str:
     if planned.too_slow:
         return "not fast enough either"
-    found = planned.estimate
-    taken = ", ".join(f"{kind} {share:.1%}" for kind, share in found.usage.items())
-    return f"{found.fps:,.1f} images a second in {taken}{'' if planned.met else ', which does not fit'}"
+    taken = ", ".join(f"{kind} {share:.1%}" for kind, share in planned.usage.items())
+    return f"{planned.estimate.fps:,.1f} images a second in {taken}{'' if planned.met else ', which does not fit'}"
 
 
 def _figures(planned: Planned) -> dict[str, Any]:
-    found = planned.estimate
-    return {"met": planned.met, "fps": found.fps, "shares": found.usage}
+    return {"met": planned.met, "fps": planned.estimate.fps, "shares": planned.usage}

@@ -122,7 +122,7 @@ def plan_file(planned: Planned) -> Plan:
         adder_seconds=planned.sharing.seconds,
         stages=stages,
         depths=depths(planned.hardware.stages(planned.graph, planned.depths)),
-        estimates=as_json(found)["estimates"],
+        estimates=as_json(planned.ranged)["estimates"],
     )
 
 

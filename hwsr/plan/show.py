@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hwsr.estimate.figures import NOTE, UNFITTED
+from hwsr.estimate.show import spread
 from hwsr.plan.design import Planned
 from hwsr.plan.explain import Fact, scarcest, shortfalls
 from hwsr.plan.file import plan_file
@@ -79,6 +80,7 @@ def _summary(planned: Planned, facts: Sequence[Fact]) -> Text:
             f"simulated: a frame every {planned.interval:,.10g} clocks, {share:.1%} of the slowest stage's rate, with "
             f"{kbit:,.1f} kbit of FIFOs"
         )
+        lines += spread(planned.ranged)
     if found.tiles > 1:
         tile = f"{found.frame[1]}x{found.frame[0]}"
         lines.append(f"{found.tiles} tiles of {tile} an image with their halos, {found.overlap:.2f} times its pixels")

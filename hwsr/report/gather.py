@@ -21,7 +21,7 @@ from hwsr.ir.adder_graph import AdderGraph
 from hwsr.ir.graph import Conv, IntGraph, Scale
 from hwsr.ir.stages import Reuse, Stage, foldings
 from hwsr.plan.depths import Hardware as Built
-from hwsr.plan.depths import built, interval_at
+from hwsr.plan.depths import built, interval_at, spread_at
 from hwsr.report.blocks import Block, blocks
 from hwsr.report.claims import Absent, Claim, claims
 from hwsr.report.crops import Crop
@@ -151,8 +151,10 @@ def _estimate(design: Design, stages: Sequence[Stage]) -> Estimate | Absent:
     timing = timing_on(design.device, design.clock_mhz, design.backend)
     target = design.device, design.clock_mhz, design.image, design.backend
     try:
-        interval = interval_at(design.graph, Built(design.reuse, design.adders, timing), design.depths)
-        return estimate(design.graph, stages, *target, interval=interval)
+        hardware = Built(design.reuse, design.adders, timing)
+        interval = interval_at(design.graph, hardware, design.depths)
+        spread = spread_at(design.graph, hardware, design.depths)
+        return estimate(design.graph, stages, *target, interval=interval, spread=spread)
     except HwsrError as error:
         return Absent(str(error))
 

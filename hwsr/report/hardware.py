@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil, floor
 
 from hwsr.estimate.design import Estimate
 from hwsr.estimate.figures import UNFITTED
@@ -65,7 +66,8 @@ class Share:
 
 @dataclass(frozen=True)
 class Hardware:
-    """The whole design. fps: images a second of `image` (H, W); frame: (H, W) that hardware works on.
+    """The whole design. fps: images a second of `image` (H, W), fewest and most in fps_range; frame: (H, W) that it
+    works on; interval: clocks from one frame to the next; cycles: of the slowest stage for a frame by itself.
 
     short: what the device lacks, by resource; empty where the design fits.
     """
@@ -79,6 +81,8 @@ class Hardware:
     tiles: int
     passes: int
     fps: float
+    fps_range: tuple[float, float]
+    interval: Amount
     cycles: Amount
     bottleneck: str
     shares: tuple[Share, ...]
@@ -100,6 +104,8 @@ def hardware(estimate: Estimate) -> Hardware:
         estimate.tiles,
         estimate.passes,
         estimate.fps,
+        estimate.fps_range or (estimate.fps, estimate.fps),
+        _interval(estimate),
         Amount(estimate.bottleneck.cycles, *estimate.ranges["cycles"]),
         estimate.bottleneck.name,
         tuple(
@@ -115,6 +121,11 @@ def hardware(estimate: Estimate) -> Hardware:
         UNFITTED,
         device.note,
     )
+
+
+def _interval(estimate: Estimate) -> Amount:
+    low, high = estimate.spread or (estimate.interval, estimate.interval)
+    return Amount(round(estimate.interval), floor(low), ceil(high))
 
 
 def rows(shown: Sequence[Block], stages: Sequence[Stage] = (), layers: Sequence[Layer] = ()) -> tuple[Row, ...]:

@@ -15,7 +15,7 @@ from hwsr.ir.check import make_graph
 from hwsr.ir.graph import Conv, IntGraph
 from hwsr.plan.adders import expected, ternary
 from hwsr.plan.depths import built
-from hwsr.plan.design import Planned, Target, plan
+from hwsr.plan.design import Planned, Sharing, Target, plan, plan_at
 from hwsr.plan.explain import explain
 from hwsr.plan.file import plan_file, read_plan, solved_adders, write_plan
 from hwsr.plan.options import cost_of
@@ -67,6 +67,17 @@ def test_adder_graphs_are_chosen_and_priced_as_they_are_built(planned: Planned) 
     fact = next(fact for fact in explain(planned.graph, planned) if fact.what == "adders")
     assert fact.figures["adders"] == sum(len(graph.sums) for graph in planned.adders.values())
     assert fact.figures["adders"] < fact.figures["unshared"] and "cut_short" not in fact.figures
+
+
+def test_the_most_that_fits_may_take_the_graphs_that_a_rate_takes(planned: Planned) -> None:
+    """Before they are sought they count as what they should take, not as sums without sharing, which do not fit."""
+    sharing = Sharing(None, expected(planned.graph))
+    hoped = plan_at(planned.graph, planned.target, sharing)
+    scarce = replace(KV260, lut=max(hoped.selection.total[0], planned.selection.total[0]))
+    first = plan_at(planned.graph, Target(scarce, 200.0, (60, 80)), sharing)
+    assert first.unsolved and first.estimate.overflow and first.met
+    most = plan(ternary_net(), Target(scarce, 200.0, (60, 80)))
+    assert most.met and most.adders and most.estimate.fps >= planned.estimate.fps
 
 
 def test_what_is_not_worth_it_is_not_chosen(planned: Planned) -> None:

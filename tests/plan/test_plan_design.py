@@ -140,6 +140,21 @@ def test_fifos_without_room_are_the_lowerings(monkeypatch: pytest.MonkeyPatch) -
     assert not plan(deep_net(), replace(target, device=scarce)).met
 
 
+def test_fifos_without_room_for_the_fastest_do_not_make_the_slowest(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = Target(KV260, 200.0, (80, 640))
+    fastest = plan_at(on_frame(deep_net(), (40, 320)), target)
+    pace = fastest.hardware.slowest(fastest.graph)
+    endless = dict.fromkeys(found_depths(fastest.graph, fastest.hardware), 1 << 20)
+
+    def found(graph: IntGraph, hardware: Hardware, interval: float | None = None) -> dict[str, int]:
+        return endless if hardware.slowest(graph) <= pace else found_depths(graph, hardware, interval)
+
+    monkeypatch.setattr(design, "found_depths", found)
+    planned = plan(deep_net(), target)
+    assert planned.met and planned.depths is None and planned.foldings == fastest.foldings
+    assert planned.interval == interval_at(planned.graph, planned.hardware)
+
+
 def test_more_images_fit_on_strips_where_rows_are_long_for_the_device() -> None:
     device = replace(find_device("pynq-z2"), bram18=60, lut=20000)
     target = Target(device, 100.0, (64, 2000))
@@ -217,6 +232,15 @@ def test_strips_where_rows_are_too_long() -> None:
     assert 2 * width - 2 * graph.radius in (1000, 1001)
     assert cut.estimate.fps >= 100
     assert cut.estimate.resources.bram18 < whole.estimate.resources.bram18
+
+
+def test_strips_that_do_not_fit_either_are_closer_where_they_are_short_of_less() -> None:
+    graph, target = deep_net(), Target(KV260, 200.0, (64, 2000), 100.0)
+    whole = plan_at(on_frame(graph, (32, 1000)), target)
+    scarce = replace(KV260, lut=2000, bram18=whole.estimate.resources.bram18 - 1)
+    assert shortfalls(plan_at(whole.graph, replace(target, device=scarce))).keys() == {"lut", "bram18"}
+    closest = plan(graph, replace(target, device=scarce, fps=1.0))
+    assert not closest.met and closest.estimate.tiles > 1 and shortfalls(closest).keys() == {"lut"}
 
 
 def test_what_cannot_fit_says_what_is_short_and_what_would_do() -> None:

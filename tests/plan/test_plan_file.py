@@ -34,6 +34,8 @@ def test_what_is_written_is_read(planned: Planned, tmp_path: Path) -> None:
     assert found.foldings == planned.foldings == foldings(graph, found.foldings)
     assert (graph.frame, found.image) == ((45, 80), (45, 80))
     assert found.estimates["fps"] == planned.estimate.fps >= 1000
+    fewest, most = found.estimates["fps_range"]
+    assert fewest <= planned.estimate.fps <= most
     assert "nothing here was synthesized" in found.note
 
 

@@ -4,11 +4,12 @@ import pytest
 
 from hwsr.estimate.design import timing_on
 from hwsr.estimate.devices import find_device
+from hwsr.hls.fifo import IN_FLIGHT
 from hwsr.ir.graph import IntGraph
 from hwsr.ir.tiling import on_frame
 from hwsr.plan import depths as depths_module
-from hwsr.plan.depths import Hardware, clocked, clocks_at, found_depths, interval_at
-from hwsr.simulate.process import depths
+from hwsr.plan.depths import Hardware, clocked, clocks_at, found_depths, interval_at, spread_at
+from hwsr.simulate.process import depths, processes
 from hwsr.simulate.run import simulate
 from tests.hls.hls_graphs import Net
 
@@ -40,6 +41,23 @@ def test_what_every_row_loses_counts_for_every_row(monkeypatch: pytest.MonkeyPat
     assert (whole.interval, whole.latency) == (run.interval, run.latency)
     lost = whole.interval / hardware.slowest(graph) - 1
     assert lost > 0.05 if words else lost < 0.02
+
+
+def test_the_range_of_the_rate_is_that_of_the_depths_of_pipelines() -> None:
+    graph = on_frame(anchored(2), (40, 48))
+    hardware = Hardware(4, {}, TIMING)
+    found = found_depths(graph, hardware)
+    stages = hardware.stages(graph, found)
+    intervals = [
+        simulate(pipeline, found, 4).interval
+        for pipeline in (
+            clocked(graph, stages, TIMING),
+            processes(stages, {}),
+            processes(stages, dict.fromkeys((stage.name for stage in stages), IN_FLIGHT)),
+        )
+    ]
+    assert spread_at(graph, hardware, found) == (min(intervals), max(intervals))
+    assert min(intervals) < hardware.slowest(graph) < max(intervals)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
