@@ -123,10 +123,16 @@ def markdown(made: dict[str, Any]) -> str:
         verdict += ", csim equal" if made["mismatches"] == 0 else f", csim: {made['mismatches']} values differ"
     tiles = f"{made['tiles']} of {made['frame']}" if made["tiles"] > 1 else "whole"
     asked = f"{made['asked']:g}" if made["asked"] else "most"
-    cells = [made["model"], made["board"], f"{made['MHz']:g}", made["output"], asked, f"{made['fps']:.1f}", *amounts]
+    cells = [made["model"], made["board"], f"{made['MHz']:g}", made["output"], asked, rate(made), *amounts]
     decibels = f"{made['dB']:.2f}" if "dB" in made else ""
     more = [f"{len(made['adder_graphs'])}", f"{made['fifo_bits'] / 1000:,.0f}", decibels]
     return f"| {' | '.join([*cells, *more, tiles, verdict])} |"
+
+
+def rate(made: dict[str, Any]) -> str:
+    """Images a second, with their range where a digit of it can be seen."""
+    ends = [f"{end:.1f}" for end in made["fps_range"] or ()]
+    return f"{made['fps']:.1f}" + (f" ({' to '.join(ends)})" if len(set(ends)) > 1 else "")
 
 
 def main() -> None:
