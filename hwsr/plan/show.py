@@ -81,6 +81,8 @@ def _summary(planned: Planned, facts: Sequence[Fact]) -> Text:
             f"{kbit:,.1f} kbit of FIFOs"
         )
         lines += spread(planned.ranged)
+        if planned.met and target.fps and planned.ranged.fps_range and planned.ranged.fps_range[0] < target.fps:
+            lines.append(f"its low end misses {target.fps:g} images a second; a higher --fps leaves room for that")
     if found.tiles > 1:
         tile = f"{found.frame[1]}x{found.frame[0]}"
         lines.append(f"{found.tiles} tiles of {tile} an image with their halos, {found.overlap:.2f} times its pixels")

@@ -1,5 +1,6 @@
 """The parts of a report: blocks and their picture, the table's totals, clocks of stages, float figures."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from hwsr.quantize import quantize_model
 from hwsr.report.blocks import Block, blocks
 from hwsr.report.claims import Absent, Kind, claims
 from hwsr.report.draw import skips
-from hwsr.report.hardware import RESOURCES, hardware, rows
+from hwsr.report.hardware import RESOURCES, Amount, hardware, rows
 from hwsr.report.quality import float_network, quality
 from hwsr.report.timeline import timeline
 from hwsr.report.verdict import Compared, Status, Verdict
@@ -71,6 +72,15 @@ def test_rows_are_the_stages_of_the_estimate_and_add_up(graph: IntGraph) -> None
         assert share.share == share.amount.value / getattr(KV260, key)
     pixels = graph.frame[0] * graph.frame[1]
     assert sum(row.macs for row in table) == pytest.approx(found.counts.macs / pixels)
+
+
+def test_the_rate_has_the_ends_of_its_simulations(graph: IntGraph) -> None:
+    found = replace(estimate(graph, lower(graph, 4), KV260, 200.0), simulated=1000.4)
+    assert hardware(found).interval == Amount(1000, 1000, 1001)
+    assert hardware(found).fps_range == (found.fps, found.fps)
+    shown = hardware(replace(found, spread=(999.5, 2000.0)))
+    assert shown.interval == Amount(1000, 999, 2000)
+    assert shown.fps_range == (200e6 / 2000, 200e6 / 1000) and shown.fps == 200e6 / 1001
 
 
 def test_without_an_estimate_every_operation_has_a_row(graph: IntGraph) -> None:
