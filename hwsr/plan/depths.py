@@ -1,8 +1,9 @@
 """Depths of the streams of planned hardware, and the clocks from one frame to the next at given ones, by simulation.
 
 The depths are the smallest that keep the rate of the slowest stage at the estimated latencies, and at which the
-pipeline stands still neither with no words in flight, nor with as many as the HLS backend allows for, in every stage or
-in convolutions alone: the first two are how the generated C++ is run (`hwsr.hls.dataflow`).
+pipeline stands still neither with no words in flight, nor with as many as the HLS backend allows for, clock by clock as
+in the order of the code: in that order in convolutions alone, too. Two of these are how the generated C++ is run
+(`hwsr.hls.dataflow`).
 
 What streams hold follows from rows, not from how many there are: of a tall frame only the first rows are simulated. It
 grows linearly with their length: what two narrow frames need is drawn out to a wide one, and tried there.
@@ -20,7 +21,7 @@ from hwsr.ir.adder_graph import AdderGraph
 from hwsr.ir.graph import IntGraph
 from hwsr.ir.stages import Reuse, Stage
 from hwsr.ir.tiling import on_frame
-from hwsr.simulate.depths import frames_to_settle, smallest_depths
+from hwsr.simulate.depths import LEAST, frames_to_settle, smallest_depths
 from hwsr.simulate.process import Process, depths, in_program_order, processes
 from hwsr.simulate.run import Run, simulate
 
@@ -77,6 +78,16 @@ def unclocked(stages: Sequence[Stage]) -> tuple[tuple[Process, ...], ...]:
     )
 
 
+def of_any_latency(stages: Sequence[Stage]) -> tuple[tuple[Process, ...], ...]:
+    """The stages' processes with pipelines of no depth, and with as many words in flight as there may be."""
+    return processes(stages, {}), processes(stages, {stage.name: _in_flight(stage) for stage in stages})
+
+
+def shallowest(graph: IntGraph) -> dict[str, int]:
+    """FIFOs that take next to nothing, of every stream that is read: no depths that a plan finds take less."""
+    return dict.fromkeys(depths(lower(graph, graph.scale**2)), LEAST)
+
+
 def _in_flight(stage: Stage) -> int:
     return max(IN_FLIGHT, AROUND_SUMS + stage.adders.cycles(1)) if stage.adders else IN_FLIGHT
 
@@ -112,7 +123,8 @@ def _smallest(
     bits = {stream: stage.shape[2] * stage.result.bits for stage in stages for stream in stage.streams}
     pipeline = clocked(graph, stages, hardware.timing)
     allowed = pace * hardware.slowest(graph)
-    return smallest_depths(pipeline, bits, allowed, depths(stages), unclocked(stages), near)
+    orders = *unclocked(stages), *of_any_latency(stages)
+    return smallest_depths(pipeline, bits, allowed, depths(stages), orders, near)
 
 
 def _drawn_out(graph: IntGraph, hardware: Hardware, pace: float) -> dict[str, int] | None:

@@ -16,7 +16,7 @@ from hwsr.ir.graph import IntGraph
 from hwsr.ir.stages import Folding
 from hwsr.ir.tiling import on_frame
 from hwsr.plan.adders import Summed, expected, solved_graphs
-from hwsr.plan.depths import Hardware, clocks_at, found_depths, spread_at
+from hwsr.plan.depths import Hardware, clocks_at, found_depths, shallowest, spread_at
 from hwsr.plan.options import KINDS, Choices, choices
 from hwsr.plan.search import Selection, cheapest, fastest, shares
 
@@ -147,8 +147,8 @@ class Planned:
 
 
 def plan(graph: IntGraph, target: Target, seconds: float | None = None, progress: Progress = iter) -> Planned:
-    """Plan hardware. Whole frames stream; strips of them where rows need more block RAM than there is, or where no rate
-    is asked and more images fit so.
+    """Plan hardware. Whole frames stream; strips of them, whose rows take less block RAM, where only these meet the
+    rate, or where no rate is asked and more images fit so.
 
     A network with a spatial sum works on tiles of its own frame. Where nothing meets the target the result is what
     comes closest: the least hardware of the rate, or, where no hardware is fast enough, the fastest that fits.
@@ -161,7 +161,7 @@ def plan(graph: IntGraph, target: Target, seconds: float | None = None, progress
 def outline(graph: IntGraph, target: Target, like: Planned) -> Planned:
     """A plan with the lowering's FIFOs, simulated, and the adder graphs of another plan: good, and found soon.
 
-    Other FIFOs are sought only where those miss the rate that is asked.
+    Other FIFOs are sought only where those do not fit or miss the rate that is asked.
     """
     return _best(graph, target, like.sharing, _outlined)
 
@@ -169,13 +169,25 @@ def outline(graph: IntGraph, target: Target, like: Planned) -> Planned:
 def _best(graph: IntGraph, target: Target, sharing: Sharing, finished: Callable[[Planned], Planned]) -> Planned:
     if target.fps is None and (found := _fastest(graph, target, sharing, finished)):
         return found
-    tried: list[Planned] = []
-    for on_its_frame in _frames(graph, target.image(graph.scale)):
-        tried.append(finished(plan_at(on_its_frame, target, sharing)))
-        if "bram18" not in tried[-1].overflow:
-            break
-    fitting = [planned for planned in tried if planned.met or (planned.too_slow and not planned.overflow)]
-    return fitting[0] if fitting else min(tried, key=_taken)
+    whole, *strips = _frames(graph, target.image(graph.scale))
+    tried = [finished(plan_at(whole, target, sharing))]
+    while not _settled(tried[-1]) and strips:
+        planned = plan_at(strips.pop(0), target, sharing)
+        tried.append(finished(planned) if _with_room(planned) else planned)
+    closest = tried[-1] if _settled(tried[-1]) else min(tried, key=_taken)
+    return finished(closest) if closest.unsolved else closest
+
+
+def _settled(planned: Planned) -> bool:
+    return planned.met or (planned.too_slow and not planned.overflow)
+
+
+def _with_room(planned: Planned) -> Planned | None:
+    """The plan where it fits, else what fits with the shallowest FIFOs; None where nothing does."""
+    if not planned.overflow:
+        return planned
+    bare = plan_at(planned.graph, planned.target, planned.sharing, shallowest(planned.graph))
+    return None if bare.overflow else bare
 
 
 def _fastest(
@@ -183,8 +195,8 @@ def _fastest(
 ) -> Planned | None:
     """Of the whole frame and strips of it what makes most images a second; None where nothing fits."""
     fastest: Planned | None = None
-    for planned in _fitting(graph, target, sharing):
-        if fastest and fastest.estimate.fps >= planned.estimate.fps:
+    for hoped, planned in _fitting(graph, target, sharing):
+        if fastest and fastest.estimate.fps >= hoped:
             break
         found = finished(planned)
         if found.met and (fastest is None or found.estimate.fps > fastest.estimate.fps):
@@ -192,15 +204,19 @@ def _fastest(
     return fastest
 
 
-def _fitting(graph: IntGraph, target: Target, sharing: Sharing) -> list[Planned]:
-    """What fits, that of most images a second first: on the whole frame, and on strips as long as they make more."""
-    fitting: list[Planned] = []
+def _fitting(graph: IntGraph, target: Target, sharing: Sharing) -> list[tuple[float, Planned]]:
+    """What may fit with the images a second that it makes at most, the most first: on the whole frame, and on strips as
+    long as they make more.
+    """
+    fitting: list[tuple[float, Planned]] = []
     for on_its_frame in _frames(graph, target.image(graph.scale)):
         planned = plan_at(on_its_frame, target, sharing)
-        if fitting and planned.estimate.fps <= fitting[-1].estimate.fps:
+        roomy = _with_room(planned)
+        if roomy is None:
+            continue
+        if fitting and roomy.estimate.fps <= fitting[-1][0]:
             break
-        if planned.met:
-            fitting.append(planned)
+        fitting.append((roomy.estimate.fps, planned))
     return fitting[::-1]
 
 
@@ -224,11 +240,15 @@ def _finished(planned: Planned, progress: Progress) -> Planned:
 
     Foldings are chosen anew for the FIFOs that were found: where the device has no room for these, and once more where
     a rate is asked, since they take other block RAM than those that foldings were chosen at. The best that meets the
-    target is kept; if none does, the lowering's FIFOs have to.
+    target is kept; if none does, the lowering's FIFOs have to. Where these have no room, foldings are chosen at the
+    shallowest first.
     """
     first = planned = _summed(planned, progress)
-    if planned.too_slow or planned.overflow:
+    roomy = None if planned.too_slow else _with_room(planned)
+    if roomy is None:
         return planned
+    if roomy is not planned:
+        planned = _with_depths(_summed(roomy, progress), None)
     meeting: list[Planned] = []
     for _ in range(ROUNDS):
         depths = found_depths(planned.graph, planned.hardware, planned.budget)
@@ -244,8 +264,9 @@ def _finished(planned: Planned, progress: Progress) -> Planned:
         planned = again
     # Without a rate, FIFOs that make the slowest stage wait may still make more images than slower stages do.
     if not meeting or (planned.target.fps is None and planned is not first):
-        lowered = _paced(first)
+        lowered = first if first.overflow else _paced(first)
         meeting += [lowered] if lowered.met else []
+        kept = min((lowered, kept), key=_taken)
     return min(meeting, key=_preferred) if meeting else kept
 
 
@@ -261,10 +282,11 @@ def _taken(planned: Planned) -> tuple[float, float]:
 
 
 def _outlined(planned: Planned) -> Planned:
-    if planned.too_slow or planned.overflow:
+    if planned.too_slow or _with_room(planned) is None:
         return planned
-    lowered = _paced(planned)
-    return lowered if lowered.met else _finished(planned, iter)
+    if not planned.overflow and (lowered := _paced(planned)).met:
+        return lowered
+    return _finished(planned, iter)
 
 
 def _paced(planned: Planned) -> Planned:

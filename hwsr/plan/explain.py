@@ -39,7 +39,7 @@ class Fact:
 
 
 def explain(graph: IntGraph, planned: Planned) -> tuple[Fact, ...]:
-    """graph: the network, on its own frame. What is planned anew for it keeps this plan's FIFOs and adder graphs."""
+    """graph: the network, on its own frame. What is planned anew for it keeps this plan's adder graphs."""
     facts = [
         _pace(planned),
         _scarcest(planned),
@@ -58,26 +58,28 @@ def explain(graph: IntGraph, planned: Planned) -> tuple[Fact, ...]:
 
 
 def shortfalls(planned: Planned) -> dict[str, float]:
-    """What the target is short of, by how much: resources by name, or the clock in MHz; empty when it is met."""
-    if planned.too_slow:
-        return {"clock_mhz": _clock_needed(planned) - planned.target.clock_mhz}
-    return dict(planned.overflow)
+    """What the target is short of, by how much: the clock in MHz, and resources by name; images a second where FIFOs
+    alone cost the rate; empty when it is met.
+    """
+    if planned.target.fps and not planned.met and not planned.too_slow and not planned.overflow:
+        return {"fps": planned.target.fps - planned.estimate.fps}
+    clock = {"clock_mhz": _clock_needed(planned) - planned.target.clock_mhz} if planned.too_slow else {}
+    return clock | planned.overflow
 
 
 def describe_shortfall(planned: Planned) -> str:
     """One line."""
-    target = planned.target
-    if planned.too_slow:
-        missing = _clock_needed(planned) - target.clock_mhz
-        return (
-            f"{target.device.part} ({target.device.board}): no folding makes {target.fps:g} images a second at "
-            f"{target.clock_mhz:g} MHz; short of {missing:.1f} MHz of clock (estimate)"
-        )
-    short = ", ".join(
-        f"{missing:,} {kind} ({planned.taken[kind]:,} of {getattr(target.device, kind):,})"
-        for kind, missing in planned.overflow.items()
+    target, device = planned.target, planned.target.device
+    of = {kind: f" ({taken:,} of {getattr(device, kind):,})" for kind, taken in planned.taken.items()}
+    units = {"clock_mhz": "MHz of clock", "fps": "images a second"}
+    short = [
+        f"{missing:.1f} {units[kind]}" if kind in units else f"{missing:,} {kind}{of[kind]}"
+        for kind, missing in shortfalls(planned).items()
+    ]
+    slow = (
+        f": no folding makes {target.fps:g} images a second at {target.clock_mhz:g} MHz;" if planned.too_slow else " is"
     )
-    return f"{target.device.part} ({target.device.board}) is short of {short} (estimate)"
+    return f"{device.part} ({device.board}){slow} short of {', '.join(short)} (estimate)"
 
 
 def scarcest(planned: Planned) -> str:
@@ -89,7 +91,11 @@ def _pace(planned: Planned) -> Fact:
     found = planned.estimate
     slowest, rest = found.bottleneck, [layer for layer in found.layers if layer.cycles == found.bottleneck.cycles]
     others = f" and {len(rest) - 1} more as slow" if len(rest) > 1 else ""
-    asked = f" of {planned.budget:,} that {planned.target.fps:g} images a second leave" if planned.budget else ""
+    asked = (
+        f" of {planned.budget:,} that {planned.target.fps:g} images a second leave"
+        if planned.budget is not None
+        else ""
+    )
     how = (
         f"{slowest.pe * slowest.simd} products a clock, {slowest.reuse_factor} clocks a pixel"
         if slowest.pe and slowest.simd
@@ -216,8 +222,8 @@ def _tiles(planned: Planned) -> Iterator[Fact]:
 
 def _clock_needed(planned: Planned) -> float:
     """MHz at which the fastest foldings would make the rate; depths of pipelines are taken as they are."""
-    assert planned.budget is not None
-    return planned.target.clock_mhz * planned.choices.least_clocks / planned.budget
+    assert planned.target.fps is not None
+    return planned.target.fps * planned.estimate.tiles * planned.choices.least_clocks / 1e6
 
 
 def _clock_that_is_fast_enough(planned: Planned) -> Fact:
@@ -292,6 +298,7 @@ def _outcome(planned: Planned) -> str:
     if planned.too_slow:
         return "not fast enough either"
     taken = ", ".join(f"{kind} {share:.1%}" for kind, share in planned.usage.items())
+    taken += ", at the lowering's FIFOs" if planned.met and planned.depths is None else ""
     return f"{planned.estimate.fps:,.1f} images a second in {taken}{'' if planned.met else ', which does not fit'}"
 
 

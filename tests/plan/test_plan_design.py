@@ -137,7 +137,21 @@ def test_fifos_without_room_are_the_lowerings(monkeypatch: pytest.MonkeyPatch) -
     assert planned.met and planned.depths is None and planned.foldings == lowered.foldings
     assert planned.interval == interval_at(planned.graph, planned.hardware) <= planned.budget
     monkeypatch.setattr(design, "clocks_at", lambda *_: Clocks(1e9, 1e9))
-    assert not plan(deep_net(), replace(target, device=scarce)).met
+    missed = plan(deep_net(), replace(target, device=scarce))
+    assert not missed.met and not missed.overflow
+    assert f"short of {shortfalls(missed)['fps']:.1f} images a second" in describe_shortfall(missed)
+
+
+@pytest.mark.parametrize("fps", [300.0, 50.0])
+def test_what_fits_with_shallower_fifos_than_the_lowerings_fits(fps: float) -> None:
+    target = Target(KV260, 200.0, (80, 640), fps)
+    lowered = plan_at(on_frame(deep_net(), (40, 320)), target)
+    scarce = replace(KV260, bram18=lowered.selection.total[3] - 3)
+    assert plan_at(lowered.graph, replace(target, device=scarce)).overflow.keys() == {"bram18"}
+    planned = plan(deep_net(), replace(target, device=scarce))
+    assert planned.met and planned.depths and planned.estimate.tiles == 1
+    other = outline(deep_net(), replace(target, device=scarce), lowered)
+    assert other.met and other.estimate.tiles == 1
 
 
 def test_fifos_without_room_for_the_fastest_do_not_make_the_slowest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,6 +176,8 @@ def test_more_images_fit_on_strips_where_rows_are_long_for_the_device() -> None:
     assert planned.met and planned.estimate.tiles == 2
     whole = plan_at(on_frame(deep_net(), (32, 1000)), target)
     assert not whole.met or whole.estimate.fps < planned.estimate.fps
+    asked = plan(deep_net(), replace(target, fps=0.99 * planned.estimate.fps))
+    assert asked.met and asked.estimate.tiles == 2
     roomy = plan(deep_net(), replace(target, device=replace(device, bram18=600)))
     assert roomy.estimate.tiles == 1 and roomy.estimate.fps > planned.estimate.fps
 
@@ -170,7 +186,7 @@ def test_outlines_run_at_the_rate_that_they_name() -> None:
     """Also where the plan that they are compared with is of strips, whose FIFOs would stand still on whole rows."""
     target = Target(KV260, 200.0, (64, 2000), 100.0)
     whole = plan_at(on_frame(deep_net(), (32, 1000)), target)
-    cut = plan(deep_net(), replace(target, device=replace(KV260, bram18=whole.estimate.resources.bram18 - 1)))
+    cut = plan(deep_net(), replace(target, device=replace(KV260, bram18=whole.estimate.resources.bram18 * 3 // 4)))
     other = outline(deep_net(), target, cut)
     assert cut.estimate.tiles == 2 and other.met and other.estimate.tiles == 1
     assert other.interval == interval_at(other.graph, other.hardware, other.depths) <= other.budget
@@ -224,7 +240,7 @@ def test_strips_where_rows_are_too_long() -> None:
     graph, target = deep_net(), Target(KV260, 200.0, (64, 2000), 100.0)
     whole = plan_at(on_frame(graph, (32, 1000)), target)
     assert whole.met and whole.estimate.tiles == 1
-    scarce = replace(KV260, bram18=whole.estimate.resources.bram18 - 1)
+    scarce = replace(KV260, bram18=whole.estimate.resources.bram18 * 3 // 4)
     cut = plan(graph, replace(target, device=scarce))
     assert cut.met
     height, width = cut.estimate.frame
@@ -266,6 +282,7 @@ def test_what_cannot_fit_says_what_is_short_and_what_would_do() -> None:
     )
     narrow = next(fact for fact in facts["relief"] if fact.figures["what"].startswith("all weights at 4"))
     assert narrow.figures["shares"]["lut"] < planned.estimate.usage["lut"]
+    assert all(not fact.figures["met"] or fact.text.endswith("at the lowering's FIFOs") for fact in facts["relief"])
 
 
 def test_too_slow_a_clock_is_named() -> None:
@@ -277,6 +294,23 @@ def test_too_slow_a_clock_is_named() -> None:
     assert f"short of {missing:.1f} MHz" in describe_shortfall(planned)
     again = plan(TINY, Target(KV260, 200.0 + missing + 0.1, (1080, 1920), 120.0))
     assert again.met
+
+
+def test_a_rate_beyond_a_clock_a_tile_has_a_clock_too() -> None:
+    graph = attention_net()
+    planned = plan(graph, Target(KV260, 1.0, (720, 1280), 1000.0))
+    assert planned.budget == 0 and planned.too_slow
+    clock = 1000 * planned.estimate.tiles * planned.choices.least_clocks / 1e6
+    assert shortfalls(planned)["clock_mhz"] == pytest.approx(clock - 1)
+    pace = next(fact for fact in explain(graph, planned) if fact.what == "pace")
+    assert "of 0 that 1000 images a second leave" in pace.text
+
+
+def test_too_slow_and_too_small_are_both_said() -> None:
+    small = replace(KV260, lut=100)
+    planned = plan(TINY, Target(small, 200.0, (1080, 1920), 120.0))
+    assert shortfalls(planned).keys() == {"clock_mhz", "lut"}
+    assert "MHz of clock, " in describe_shortfall(planned) and "lut (" in describe_shortfall(planned)
 
 
 def test_narrowed_networks_are_rounded() -> None:

@@ -11,7 +11,7 @@ from hwsr.plan import depths as depths_module
 from hwsr.plan.depths import Hardware, clocked, clocks_at, found_depths, interval_at, spread_at
 from hwsr.simulate.process import depths, processes
 from hwsr.simulate.run import simulate
-from tests.hls.hls_graphs import Net
+from tests.hls.hls_graphs import Net, fan_net, odd_net
 
 TIMING = timing_on(find_device("kv260"), 200.0, "vitis")
 
@@ -58,6 +58,14 @@ def test_the_range_of_the_rate_is_that_of_the_depths_of_pipelines() -> None:
     ]
     assert spread_at(graph, hardware, found) == (min(intervals), max(intervals))
     assert min(intervals) < hardware.slowest(graph) < max(intervals)
+
+
+@pytest.mark.parametrize("graph", [odd_net(), fan_net(9)], ids=["odd", "fan"])
+def test_pipelines_of_any_depth_end_at_the_depths_that_were_found(graph: IntGraph) -> None:
+    """Their clocks are another order than that of the code, in which these ended all the same."""
+    hardware = Hardware(4, {}, TIMING)
+    least, most = spread_at(graph, hardware, found_depths(graph, hardware))
+    assert 0 < least <= most
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
