@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
+from itertools import islice
 from math import floor
 
 from hwsr.adders.stages import Progress, Solved
@@ -24,6 +25,8 @@ from hwsr.plan.search import Selection, cheapest, fastest, shares
 MOST_STRIPS = 8
 # Times that foldings are chosen anew for the FIFOs that the last ones need.
 ROUNDS = 3
+# Block RAMs that no network takes.
+BOUNDLESS = 10**9
 
 
 @dataclass(frozen=True)
@@ -155,13 +158,14 @@ def plan(graph: IntGraph, target: Target, seconds: float | None = None, progress
     seconds, progress: of the search for the adder graphs that are chosen, see `hwsr.adders.stages.solve`.
     Raises HwsrError for a network that has no hardware.
     """
-    return _best(graph, target, Sharing(seconds, expected(graph)), lambda outlined: _finished(outlined, progress))
+    best = _best(graph, target, Sharing(seconds, expected(graph)), lambda outlined: _finished(outlined, progress))
+    return best if best.met or best.too_slow else _summed(_closest(graph, best), progress)
 
 
 def outline(graph: IntGraph, target: Target, like: Planned) -> Planned:
     """A plan with the lowering's FIFOs, simulated, and the adder graphs of another plan: good, and found soon.
 
-    Other FIFOs are sought only where those do not fit or miss the rate that is asked.
+    Other FIFOs are sought only where those miss the rate that is asked.
     """
     return _best(graph, target, like.sharing, _outlined)
 
@@ -171,21 +175,40 @@ def _best(graph: IntGraph, target: Target, sharing: Sharing, finished: Callable[
         return found
     whole, *strips = _frames(graph, target.image(graph.scale))
     tried = [finished(plan_at(whole, target, sharing))]
-    while not _settled(tried[-1]) and strips:
+    while strips and not _settled(tried[-1]) and _short_of_memory(tried[-1]):
         planned = plan_at(strips.pop(0), target, sharing)
         tried.append(finished(planned) if _with_room(planned) else planned)
-    closest = tried[-1] if _settled(tried[-1]) else min(tried, key=_taken)
-    return finished(closest) if closest.unsolved else closest
+    return tried[-1] if _settled(tried[-1]) else tried[0]
 
 
 def _settled(planned: Planned) -> bool:
     return planned.met or (planned.too_slow and not planned.overflow)
 
 
+def _closest(graph: IntGraph, planned: Planned) -> Planned:
+    """Where this is short of block RAM beside others, strips that are short of less, if there are any."""
+    tried = [planned]
+    for strip in islice(_frames(graph, planned.target.image(graph.scale)), 1, None):
+        if "bram18" not in tried[-1].overflow:
+            break
+        tried.append(plan_at(strip, planned.target, planned.sharing))
+    return min(tried, key=_taken)
+
+
+def _short_of_memory(planned: Planned) -> bool:
+    """With more block RAM alone it would fit."""
+    boundless = replace(planned.target.device, bram18=BOUNDLESS)
+    asked = None if planned.too_slow else planned.budget
+    found = _smallest(planned.choices, boundless) if asked is None else cheapest(planned.choices, boundless, asked)
+    return found is not None and found.share(boundless) <= 1
+
+
 def _with_room(planned: Planned) -> Planned | None:
-    """The plan where it fits, else what fits with the shallowest FIFOs; None where nothing does."""
+    """The plan where it fits, else what fits with the shallowest FIFOs, which save block RAM; None if nothing does."""
     if not planned.overflow:
         return planned
+    if not _short_of_memory(planned):
+        return None
     bare = plan_at(planned.graph, planned.target, planned.sharing, shallowest(planned.graph))
     return None if bare.overflow else bare
 
@@ -212,6 +235,8 @@ def _fitting(graph: IntGraph, target: Target, sharing: Sharing) -> list[tuple[fl
     for on_its_frame in _frames(graph, target.image(graph.scale)):
         planned = plan_at(on_its_frame, target, sharing)
         roomy = _with_room(planned)
+        if roomy is None and not _short_of_memory(planned):
+            break
         if roomy is None:
             continue
         if fitting and roomy.estimate.fps <= fitting[-1][0]:
@@ -282,11 +307,10 @@ def _taken(planned: Planned) -> tuple[float, float]:
 
 
 def _outlined(planned: Planned) -> Planned:
-    if planned.too_slow or _with_room(planned) is None:
+    if planned.too_slow or planned.overflow:
         return planned
-    if not planned.overflow and (lowered := _paced(planned)).met:
-        return lowered
-    return _finished(planned, iter)
+    lowered = _paced(planned)
+    return lowered if lowered.met else _finished(planned, iter)
 
 
 def _paced(planned: Planned) -> Planned:

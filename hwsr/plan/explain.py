@@ -298,8 +298,8 @@ def _outcome(planned: Planned) -> str:
     if planned.too_slow:
         return "not fast enough either"
     taken = ", ".join(f"{kind} {share:.1%}" for kind, share in planned.usage.items())
-    taken += ", at the lowering's FIFOs" if planned.met and planned.depths is None else ""
-    return f"{planned.estimate.fps:,.1f} images a second in {taken}{'' if planned.met else ', which does not fit'}"
+    taken += "" if planned.met else ", which does not fit"
+    return f"{planned.estimate.fps:,.1f} images a second in {taken}{'' if planned.depths else ', with default FIFOs'}"
 
 
 def _figures(planned: Planned) -> dict[str, Any]:

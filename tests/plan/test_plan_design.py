@@ -150,8 +150,6 @@ def test_what_fits_with_shallower_fifos_than_the_lowerings_fits(fps: float) -> N
     assert plan_at(lowered.graph, replace(target, device=scarce)).overflow.keys() == {"bram18"}
     planned = plan(deep_net(), replace(target, device=scarce))
     assert planned.met and planned.depths and planned.estimate.tiles == 1
-    other = outline(deep_net(), replace(target, device=scarce), lowered)
-    assert other.met and other.estimate.tiles == 1
 
 
 def test_fifos_without_room_for_the_fastest_do_not_make_the_slowest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,7 +280,7 @@ def test_what_cannot_fit_says_what_is_short_and_what_would_do() -> None:
     )
     narrow = next(fact for fact in facts["relief"] if fact.figures["what"].startswith("all weights at 4"))
     assert narrow.figures["shares"]["lut"] < planned.estimate.usage["lut"]
-    assert all(not fact.figures["met"] or fact.text.endswith("at the lowering's FIFOs") for fact in facts["relief"])
+    assert all(fact.text.endswith("with default FIFOs") for fact in facts["relief"])
 
 
 def test_too_slow_a_clock_is_named() -> None:
