@@ -76,13 +76,18 @@ FIGURES = {
     "interval": Figure(
         "clock cycles from one frame to the next, of the whole pipeline",
         "simulated clock by clock, a turn of every loop a clock",
-        "unknown where HLS begins turns less often; interval_range has what the depth of pipelines changes: simulated "
-        "at none, as estimated, and at as much as FIFOs allow for",
+        "unknown where HLS begins turns less often; interval_range has what the depth of pipelines changes",
+    ),
+    "interval_range": Figure(
+        "fewest and most clock cycles from one frame to the next",
+        "simulated with pipelines of no depth, as estimated, and as deep as FIFOs allow for",
+        "as interval: that a turn begins every clock is assumed at both ends",
     ),
     "latency": Figure(
         "clock cycles from a frame's first pixel in to its last one out", "simulated clock by clock", "as cycles"
     ),
-    "fps": Figure("images a second", "clock / (tiles * interval)", "as interval; fps_range follows interval_range"),
+    "fps": Figure("images a second", "clock / (tiles * interval)", "as interval"),
+    "fps_range": Figure("fewest and most images a second", "as fps, of interval_range", "as interval_range"),
     "counts": Figure(
         "operations and bits a frame of the hardware",
         "counted in the network, zero ternary weights left out of additions; FIFO bits by the depths generated",

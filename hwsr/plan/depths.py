@@ -83,9 +83,12 @@ def of_any_latency(stages: Sequence[Stage]) -> tuple[tuple[Process, ...], ...]:
     return processes(stages, {}), processes(stages, {stage.name: _in_flight(stage) for stage in stages})
 
 
-def shallowest(graph: IntGraph) -> dict[str, int]:
-    """FIFOs that take next to nothing, of every stream that is read: no depths that a plan finds take less."""
-    return dict.fromkeys(depths(lower(graph, graph.scale**2)), LEAST)
+def hoped_depths(graph: IntGraph, full_rate: bool) -> dict[str, int]:
+    """No deeper than what may be found: next to nothing, or half of the lowering's depths where the slowest stage's
+    rate is to be kept, which takes about three quarters of a skip and half of a pixel shuffle's row.
+    """
+    lowered = depths(lower(graph, graph.scale**2))
+    return {stream: max(depth // 2 if full_rate else LEAST, LEAST) for stream, depth in lowered.items()}
 
 
 def _in_flight(stage: Stage) -> int:

@@ -17,7 +17,7 @@ from hwsr.ir.graph import IntGraph
 from hwsr.ir.stages import Folding
 from hwsr.ir.tiling import on_frame
 from hwsr.plan.adders import Summed, expected, solved_graphs
-from hwsr.plan.depths import Hardware, clocks_at, found_depths, shallowest, spread_at
+from hwsr.plan.depths import Hardware, clocks_at, found_depths, hoped_depths, spread_at
 from hwsr.plan.options import KINDS, Choices, choices
 from hwsr.plan.search import Selection, cheapest, fastest, shares
 
@@ -204,13 +204,14 @@ def _short_of_memory(planned: Planned) -> bool:
 
 
 def _with_room(planned: Planned) -> Planned | None:
-    """The plan where it fits, else what fits with the shallowest FIFOs, which save block RAM; None if nothing does."""
+    """The plan where it fits, else what fits with shallower FIFOs, which save block RAM; None where nothing does."""
     if not planned.overflow:
         return planned
     if not _short_of_memory(planned):
         return None
-    bare = plan_at(planned.graph, planned.target, planned.sharing, shallowest(planned.graph))
-    return None if bare.overflow else bare
+    depths = hoped_depths(planned.graph, full_rate=planned.target.fps is None)
+    hoped = plan_at(planned.graph, planned.target, planned.sharing, depths)
+    return None if hoped.overflow else hoped
 
 
 def _fastest(
@@ -265,8 +266,8 @@ def _finished(planned: Planned, progress: Progress) -> Planned:
 
     Foldings are chosen anew for the FIFOs that were found: where the device has no room for these, and once more where
     a rate is asked, since they take other block RAM than those that foldings were chosen at. The best that meets the
-    target is kept; if none does, the lowering's FIFOs have to. Where these have no room, foldings are chosen at the
-    shallowest first.
+    target is kept; if none does, the lowering's FIFOs have to. Where these have no room, foldings are chosen at
+    shallower ones first.
     """
     first = planned = _summed(planned, progress)
     roomy = None if planned.too_slow else _with_room(planned)
