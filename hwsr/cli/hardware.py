@@ -330,7 +330,7 @@ def estimate(
     outside = frame_deep(stages) if off_chip else ()
     with console.status("simulating"):
         clocks = clocks_at(asked.graph, hardware, asked.depths)
-        spread = spread_at(asked.graph, hardware, asked.depths)
+        spread = spread_at(asked.graph, hardware, asked.depths, clocks.interval)
     target = asked.device, asked.clock_mhz, asked.image, asked.backend.law
     design = estimate_design(asked.graph, stages, *target, outside, clocks.interval, clocks.latency, spread)
     console.print(render(design))

@@ -158,12 +158,16 @@ def interval_at(graph: IntGraph, hardware: Hardware, found: Mapping[str, int] | 
     return clocks_at(graph, hardware, found).interval
 
 
-def spread_at(graph: IntGraph, hardware: Hardware, found: Mapping[str, int] | None = None) -> tuple[float, float]:
+def spread_at(
+    graph: IntGraph, hardware: Hardware, found: Mapping[str, int] | None, interval: float
+) -> tuple[float, float]:
     """The fewest and the most clocks from one frame to the next, by how many clocks a stage's pipeline is deep.
 
-    Of three simulations: at the estimated latencies, at none, and at as many as the HLS backend's FIFOs allow for.
+    interval: as it was simulated at the estimated latencies (`clocks_at`); beside it those at latencies of none, and of
+    as many clocks as the HLS backend's FIFOs allow for. Raises HwsrError in a deadlock.
     """
-    intervals = [clocks_at(graph, hardware, found, latency).interval for latency in (None, lambda _: 0, _in_flight)]
+    others = (clocks_at(graph, hardware, found, latency).interval for latency in (lambda _: 0, _in_flight))
+    intervals = interval, *others
     return min(intervals), max(intervals)
 
 

@@ -114,7 +114,7 @@ class Planned:
         """The estimate with the range of its rate, where that was simulated."""
         if self.interval is None:
             return self.estimate
-        return replace(self.estimate, spread=spread_at(self.graph, self.hardware, self.depths))
+        return replace(self.estimate, spread=spread_at(self.graph, self.hardware, self.depths, self.interval))
 
     @property
     def budget(self) -> int | None:
@@ -175,7 +175,7 @@ def _best(graph: IntGraph, target: Target, sharing: Sharing, finished: Callable[
         return found
     whole, *strips = _frames(graph, target.image(graph.scale))
     tried = [finished(plan_at(whole, target, sharing))]
-    while strips and not _settled(tried[-1]) and _short_of_memory(tried[-1]):
+    while strips and not _settled(tried[-1]) and _fits_but_for_memory(tried[-1]):
         planned = plan_at(strips.pop(0), target, sharing)
         tried.append(finished(planned) if _with_room(planned) else planned)
     return tried[-1] if _settled(tried[-1]) else tried[0]
@@ -195,8 +195,8 @@ def _closest(graph: IntGraph, planned: Planned) -> Planned:
     return min(tried, key=_taken)
 
 
-def _short_of_memory(planned: Planned) -> bool:
-    """With more block RAM alone it would fit."""
+def _fits_but_for_memory(planned: Planned) -> bool:
+    """It fits, or would with more block RAM, which is what strips and shallower FIFOs save."""
     boundless = replace(planned.target.device, bram18=BOUNDLESS)
     asked = None if planned.too_slow else planned.budget
     found = _smallest(planned.choices, boundless) if asked is None else cheapest(planned.choices, boundless, asked)
@@ -207,7 +207,7 @@ def _with_room(planned: Planned) -> Planned | None:
     """The plan where it fits, else what fits with shallower FIFOs, which save block RAM; None where nothing does."""
     if not planned.overflow:
         return planned
-    if not _short_of_memory(planned):
+    if not _fits_but_for_memory(planned):
         return None
     depths = hoped_depths(planned.graph, full_rate=planned.target.fps is None)
     hoped = plan_at(planned.graph, planned.target, planned.sharing, depths)
@@ -235,9 +235,9 @@ def _fitting(graph: IntGraph, target: Target, sharing: Sharing) -> list[tuple[fl
     fitting: list[tuple[float, Planned]] = []
     for on_its_frame in _frames(graph, target.image(graph.scale)):
         planned = plan_at(on_its_frame, target, sharing)
-        roomy = _with_room(planned)
-        if roomy is None and not _short_of_memory(planned):
+        if not _fits_but_for_memory(planned):
             break
+        roomy = _with_room(planned)
         if roomy is None:
             continue
         if fitting and roomy.estimate.fps <= fitting[-1][0]:

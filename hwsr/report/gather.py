@@ -153,7 +153,7 @@ def _estimate(design: Design, stages: Sequence[Stage]) -> Estimate | Absent:
     try:
         hardware = Built(design.reuse, design.adders, timing)
         interval = interval_at(design.graph, hardware, design.depths)
-        spread = spread_at(design.graph, hardware, design.depths)
+        spread = spread_at(design.graph, hardware, design.depths, interval)
         return estimate(design.graph, stages, *target, interval=interval, spread=spread)
     except HwsrError as error:
         return Absent(str(error))
