@@ -20,8 +20,10 @@ CLOCK ?=
 # Clocks that an input pixel may take; empty: scale^2.
 REUSE ?=
 # What `make plan` writes, for images of OUT (at FPS a second; empty: as many as fit); hls and estimate build by PLAN.
+# LIMIT: the most that it may take, such as "lut=80% bram18=200".
 OUT ?= 1920x1080
 FPS ?=
+LIMIT ?=
 PLAN ?=
 # The AXI4-Stream top: what TLAST ends, line or frame; OFF_CHIP=1: FIFOs of a frame outside; AXI=1: csim checks it too.
 TLAST ?= line
@@ -74,7 +76,7 @@ export: $(RUN)/model.safetensors
 
 plan: export
 	$(HWSR) plan "$(RUN)" --device $(DEVICE) $(CLOCKED) --backend $(BACKEND) --out $(OUT) \
-	    $(if $(FPS),--fps $(FPS)) --output "$(RUN)/plan.json"
+	    $(if $(FPS),--fps $(FPS)) $(foreach limit,$(LIMIT),--limit $(limit)) --output "$(RUN)/plan.json"
 
 hls: export
 	$(HWSR) hls "$(RUN)" --out "$(PROJECT)" $(HARDWARE) --tlast $(TLAST) $(WHOLE)

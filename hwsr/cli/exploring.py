@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hwsr.cli.app import Backend, DataOption, JsonOption, app, check_clock, console, parse_size, write_figures
+from hwsr.cli.hardware import LimitOption
 from hwsr.train.recipe import Preset, Settings
 
 
@@ -18,9 +19,7 @@ def explore(
     backend: Annotated[Backend, typer.Option(help="whose HLS compiler")] = Backend.VITIS,
     scale: Annotated[int, typer.Option(min=2, max=4, help="upscaling factor")] = 2,
     min_psnr: Annotated[float | None, typer.Option(help="dB that the front has to reach")] = None,
-    limit: Annotated[
-        list[str] | None, typer.Option(help="most of a resource, such as lut=60000 or dsp=50% of the device")
-    ] = None,
+    limit: LimitOption = None,
     space: Annotated[Path | None, typer.Option(help="TOML file of what to choose from (docs/explore.md)")] = None,
     trials: Annotated[int, typer.Option(min=1, help="networks to train in all, by all workers")] = 50,
     timeout: Annotated[float | None, typer.Option(min=0, help="seconds after which no further one is begun")] = None,
@@ -41,8 +40,7 @@ def explore(
 
     Ctrl-C keeps every state. Exit code 3 where nothing fits or reaches --min-psnr.
     """
-    from hwsr.estimate.devices import find_device
-    from hwsr.explore.hardware import parse_limits
+    from hwsr.estimate.devices import find_device, parse_limits
     from hwsr.explore.page import write_report
     from hwsr.explore.search import Search, data_digest
     from hwsr.explore.show import Report, as_json, check_front, render

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 PlanOption = Annotated[Path | None, typer.Option(help="plan file, which decides all that hardware is built by")]
 DeviceOption = Annotated[str | None, typer.Option(help="board or part \\[kv260; for Vivado HLS projects zcu104]")]
+LimitOption = Annotated[
+    list[str] | None, typer.Option(help="most of a resource, such as lut=60000 or dsp=50% of the device")
+]
 ClockOption = Annotated[float | None, typer.Option(help="clock in MHz \\[the device's usual one]")]
 ReuseOption = Annotated[int | None, typer.Option(help="clocks an input pixel may take \\[scale^2]")]
 BackendOption = Annotated[Backend | None, typer.Option(help="whose HLS compiler \\[Vitis]")]
@@ -92,7 +95,7 @@ def asked_of(
         image = parse_size(frame) if frame else graph.frame
         reuse = graph.scale**2 if reuse_factor is None else reuse_factor
         built_by = backend or Backend.VITIS
-        part = find_device(device or built_by.board)
+        part = find_device(built_by.board if device is None else device)
         mhz = part.clock_mhz if clock is None else check_clock(clock)
         return Asked(on_frame(graph, image), image, reuse, part, mhz, built_by)
     given = {"device": device, "clock": clock, "reuse-factor": reuse_factor, "backend": backend, "frame": frame}

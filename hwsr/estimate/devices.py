@@ -1,7 +1,8 @@
 """The parts that designs are held against; their sizes come from devices.json, with the data sheet of each."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 
@@ -12,6 +13,10 @@ FAMILY_NOTES = {
     "ECP5": "lut are 4-input LUTs, dsp 18x18 multipliers and bram18 EBRs of 18 Kb; figures made for 6-input LUTs and "
     "for multipliers of 27x18 come out too low for it",
 }
+
+
+# Resources that a design may be limited to a part of.
+LIMITED = ("lut", "ff", "dsp", "bram18")
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,31 @@ def find_device(name: str) -> Device:
             return device
     known = ", ".join(f"{device.part} ({device.board})" for device in devices())
     raise HwsrError(f"unknown device '{name}'; known are {known}")
+
+
+def parse_limits(words: Sequence[str], device: Device) -> dict[str, int]:
+    """'lut=60000' or 'dsp=50%' (of the device) as amounts. Raises HwsrError."""
+    limits: dict[str, int] = {}
+    for word in words:
+        name, _, text = word.lower().partition("=")
+        number = text.removesuffix("%")
+        if name not in LIMITED or not number.isdecimal():
+            known = ", ".join(LIMITED)
+            raise HwsrError(f"'{word}' is no limit; write NAME=NUMBER or NAME=NUMBER%, NAME one of {known}")
+        share = text != number
+        limits[name] = getattr(device, name) * int(number) // 100 if share else int(number)
+    return limits
+
+
+def limited(device: Device, limits: Mapping[str, int]) -> Device:
+    """The part of a device that a design may take. Raises HwsrError for more than it has, or for nothing."""
+    for name, limit in limits.items():
+        if not 1 <= limit <= getattr(device, name):
+            raise HwsrError(
+                f"a limit of {limit:,} {name}; {device.part} ({device.board}) has 1 to {getattr(device, name):,}"
+            )
+    kept = {name: limits.get(name, getattr(device, name)) for name in LIMITED}
+    return replace(device, lut=kept["lut"], ff=kept["ff"], dsp=kept["dsp"], bram18=kept["bram18"])
 
 
 def _plain(name: str) -> str:

@@ -17,8 +17,8 @@ FIELDS = {
     "latency_max, interval_max": "cycles a frame, as HLS csynth would report them",
     "dsp, lut, ff, bram18, uram": "as HLS csynth would report them",
     "vivado_synth": "after Vivado's synthesis; learnt from modified kernels, its ranges are not checked",
-    "ranges": f"low and high ends of each figure; csynth's hold the truth in {COVERAGE:.0%} of unseen repositories' "
-    "reports",
+    "ranges": f"low and high ends of each figure; csynth's claim to hold the truth in {COVERAGE:.0%} of unseen "
+    "repositories' reports, all kinds of layers together: of some kinds in fewer (docs/estimates.md)",
     "reason": "why a figure is null; null where none is",
     "assumed": "columns in words that are not known, and what they are taken for",
 }

@@ -1,15 +1,12 @@
 """What a network takes on a device at a rate, by `hwsr plan`: before it is trained, with weights as they are drawn."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hwsr.errors import HwsrError
-from hwsr.estimate.devices import Device
+from hwsr.estimate.devices import LIMITED
 from hwsr.ir.graph import IntGraph
 from hwsr.plan.design import Planned, Target, plan
 from hwsr.plan.explain import describe_shortfall
-
-LIMITED = ("lut", "ff", "dsp", "bram18")
 
 
 @dataclass(frozen=True)
@@ -54,17 +51,3 @@ def _violation(planned: Planned) -> float:
         assert planned.budget is not None
         return planned.choices.least_clocks / max(planned.budget, 1) - 1
     return sum(share - 1 for share in planned.estimate.usage.values() if share > 1)
-
-
-def parse_limits(words: Sequence[str], device: Device) -> dict[str, int]:
-    """'lut=60000' or 'dsp=50%' (of the device) as amounts. Raises HwsrError."""
-    limits: dict[str, int] = {}
-    for word in words:
-        name, _, text = word.lower().partition("=")
-        number = text.removesuffix("%")
-        if name not in LIMITED or not number.isdecimal():
-            known = ", ".join(LIMITED)
-            raise HwsrError(f"'{word}' is no limit; write NAME=NUMBER or NAME=NUMBER%, NAME one of {known}")
-        share = text != number
-        limits[name] = getattr(device, name) * int(number) // 100 if share else int(number)
-    return limits

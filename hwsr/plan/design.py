@@ -40,8 +40,8 @@ class Target:
     backend: Backend = "vitis"
 
     def __post_init__(self) -> None:
-        if self.fps is not None and not 0 < self.fps < 1e6:
-            raise HwsrError(f"a rate of {self.fps:g} images a second; give one above 0")
+        if self.fps is not None and not 1e-3 <= self.fps < 1e6:
+            raise HwsrError(f"a rate of {self.fps:g} images a second; give one from 0.001 to a million")
 
     def image(self, scale: int) -> tuple[int, int]:
         """(H, W) of the input; where `scale` does not divide the output, what lies beyond it is cut off."""
@@ -149,17 +149,24 @@ class Planned:
         return not self.too_slow and in_time and not self.overflow
 
 
-def plan(graph: IntGraph, target: Target, seconds: float | None = None, progress: Progress = iter) -> Planned:
+def plan(
+    graph: IntGraph,
+    target: Target,
+    seconds: float | None = None,
+    progress: Progress = iter,
+    say: Callable[[str], None] = lambda _: None,
+) -> Planned:
     """Plan hardware. Whole frames stream; strips of them, whose rows take less block RAM, where only these meet the
     rate, or where no rate is asked and more images fit so.
 
     A network with a spatial sum works on tiles of its own frame. Where nothing meets the target the result is what
     comes closest: the least hardware of the rate, or, where no hardware is fast enough, the fastest that fits.
-    seconds, progress: of the search for the adder graphs that are chosen, see `hwsr.adders.stages.solve`.
+    seconds, progress: of the search for the adder graphs that are chosen, see `hwsr.adders.stages.solve`. say: told of
+    every search for FIFO depths, which takes most of the time.
     Raises HwsrError for a network that has no hardware.
     """
-    best = _best(graph, target, Sharing(seconds, expected(graph)), lambda outlined: _finished(outlined, progress))
-    return best if best.met or best.too_slow else _summed(_closest(graph, best), progress)
+    best = _best(graph, target, Sharing(seconds, expected(graph)), lambda outlined: _finished(outlined, progress, say))
+    return _summed(closest(graph, best), progress)
 
 
 def outline(graph: IntGraph, target: Target, like: Planned) -> Planned:
@@ -185,8 +192,10 @@ def _settled(planned: Planned) -> bool:
     return planned.met or (planned.too_slow and not planned.overflow)
 
 
-def _closest(graph: IntGraph, planned: Planned) -> Planned:
+def closest(graph: IntGraph, planned: Planned) -> Planned:
     """Where this is short of block RAM beside others, strips that are short of less, if there are any."""
+    if planned.met or planned.too_slow:
+        return planned
     tried = [planned]
     for strip in islice(_frames(graph, planned.target.image(graph.scale)), 1, None):
         if "bram18" not in tried[-1].overflow:
@@ -261,7 +270,7 @@ def plan_at(
     return Planned(target, graph, possible, selection, sharing, depths)
 
 
-def _finished(planned: Planned, progress: Progress) -> Planned:
+def _finished(planned: Planned, progress: Progress, say: Callable[[str], None]) -> Planned:
     """With adder graphs as they are found, and FIFOs as deep as the rate needs: the asked one, else the full one.
 
     Foldings are chosen anew for the FIFOs that were found: where the device has no room for these, and once more where
@@ -277,6 +286,7 @@ def _finished(planned: Planned, progress: Progress) -> Planned:
         planned = _with_depths(_summed(roomy, progress), None)
     meeting: list[Planned] = []
     for _ in range(ROUNDS):
+        say(_searching(planned))
         depths = found_depths(planned.graph, planned.hardware, planned.budget)
         kept = _paced(_with_depths(planned, depths))
         if kept.met:
@@ -311,7 +321,14 @@ def _outlined(planned: Planned) -> Planned:
     if planned.too_slow or planned.overflow:
         return planned
     lowered = _paced(planned)
-    return lowered if lowered.met else _finished(planned, iter)
+    return lowered if lowered.met else _finished(planned, iter, lambda _: None)
+
+
+def _searching(planned: Planned) -> str:
+    (height, width), tiles = planned.graph.frame, planned.estimate.tiles
+    on = f"{tiles} of {width}x{height}" if tiles > 1 else f"{width}x{height}"
+    clocks = planned.selection.clocks(planned.choices)
+    return f"FIFO depths on {on}, where the slowest stage takes {clocks:,} clocks a frame"
 
 
 def _paced(planned: Planned) -> Planned:
@@ -328,6 +345,11 @@ def _summed(planned: Planned, progress: Progress) -> Planned:
         more = Sharing(sharing.seconds, {**sharing.summed, **summed}, {**sharing.solved, **solved})
         planned = plan_at(planned.graph, planned.target, more, planned.depths)
     return planned
+
+
+def with_default_fifos(planned: Planned) -> Planned:
+    """The same choice with the lowering's FIFOs, simulated."""
+    return _paced(_with_depths(planned, None))
 
 
 def _with_depths(planned: Planned, depths: Mapping[str, int] | None) -> Planned:

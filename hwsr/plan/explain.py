@@ -17,7 +17,7 @@ from hwsr.ir.check import make_graph
 from hwsr.ir.graph import Conv, IntGraph
 from hwsr.ir.stages import Multiplier, Weights, is_ternary
 from hwsr.plan.adders import expected
-from hwsr.plan.design import Planned, Target, outline
+from hwsr.plan.design import Planned, Target, closest, outline, with_default_fifos
 from hwsr.plan.options import KINDS
 from hwsr.plan.search import cheapest, shares
 
@@ -40,8 +40,10 @@ class Fact:
 
 def explain(graph: IntGraph, planned: Planned) -> tuple[Fact, ...]:
     """graph: the network, on its own frame. What is planned anew for it keeps this plan's adder graphs."""
+    default = planned if planned.depths is None else with_default_fifos(planned)
     facts = [
         _pace(planned),
+        *_fifos(planned, default),
         _scarcest(planned),
         *_next_rate(planned),
         *_units(planned),
@@ -51,7 +53,7 @@ def explain(graph: IntGraph, planned: Planned) -> tuple[Fact, ...]:
     ]
     if planned.too_slow:
         facts.append(_clock_that_is_fast_enough(planned))
-    facts += _relieved(graph, planned)
+    facts += _relieved(graph, planned, default)
     if not planned.met:
         facts += _what_would_fit(graph, planned)
     return tuple(facts)
@@ -125,26 +127,46 @@ def _scarcest(planned: Planned) -> Fact:
     )
 
 
+def _fifos(planned: Planned, default: Planned) -> Iterator[Fact]:
+    """What shallow FIFOs cost of the rate, and what deeper ones would take."""
+    if planned.interval is None or planned.interval <= (1 + NOTICED) * planned.estimate.bottleneck.cycles:
+        return
+    fps = planned.estimate.fps * planned.interval / planned.estimate.bottleneck.cycles
+    text = f"their depths, not a stage, set the rate: the slowest stage alone would make {fps:,.1f} images a second"
+    figures: dict[str, Any] = {"fps_of_slowest_stage": fps}
+    if default is not planned:
+        text += f"; the same foldings with default FIFOs make {_made(default)}"
+        figures["default"] = _figures(default)
+    yield Fact("FIFOs", text, figures)
+
+
 def _next_rate(planned: Planned) -> Iterator[Fact]:
     """What the next faster pace would take."""
     found, device = planned.estimate, planned.target.device
-    pace, slowest = found.bottleneck.cycles, planned.choices.slowest
-    if slowest and slowest.cycles == pace:
-        text = f"no folding is faster: {slowest.name} moves a word a clock; only a faster clock is, {found.fps:.1f} now"
-        yield Fact("next rate", text, {"stage": slowest.name})
-        return
+    pace, least = found.bottleneck.cycles, planned.choices.least_clocks
     noticed = (1 - NOTICED) * pace
-    faster = [option.clocks for own in planned.choices.options.values() for option in own if option.clocks < noticed]
-    selection = cheapest(planned.choices, device, max(faster, default=0))
-    if selection is None:
+    if least > noticed:
+        slowest = planned.choices.slowest
+        fixed = slowest is not None and slowest.cycles > noticed
+        name = slowest.name if slowest and fixed else found.bottleneck.name
+        why = "moves a word a clock" if fixed else f"takes {least:,} clocks a frame unfolded"
+        yield Fact(
+            "next rate",
+            f"no folding is faster: {name} {why}; only a faster clock is, {found.fps:.1f} now",
+            {"stage": name},
+        )
         return
-    fps = found.fps * found.interval / selection.clocks(planned.choices)
+    faster = [option.clocks for own in planned.choices.options.values() for option in own if option.clocks < noticed]
+    selection = cheapest(planned.choices, device, max([*faster, least]))
+    assert selection is not None
+    clocks = selection.clocks(planned.choices)
+    fps = found.fps * found.interval / clocks
     share = dict(zip(KINDS, map(float, shares(selection.total, device)), strict=True))
     taken = ", ".join(f"{kind} {value:.1%}" for kind, value in share.items())
-    clocks = selection.clocks(planned.choices)
     unfolded = [name for name, option in planned.selection.options.items() if option.clocks > clocks]
     more = f" and {len(unfolded) - 1} more" if len(unfolded) > 1 else ""
-    text = f"{fps:,.1f} images a second, with {unfolded[0]}{more} unfolded further, would take {taken}"
+    deeper = ", and deeper FIFOs, which are not counted" if planned.depths else ""
+    text = f"{fps:,.1f} images a second, with {unfolded[0]}{more} unfolded further, would take {taken}{deeper}"
     yield Fact("next rate", text, {"fps": fps, "shares": share, "stages": unfolded})
 
 
@@ -231,8 +253,10 @@ def _clock_that_is_fast_enough(planned: Planned) -> Fact:
     return Fact("clock", f"{planned.target.fps:g} images a second need {clock} MHz at least", {"clock_mhz": clock})
 
 
-def _relieved(graph: IntGraph, planned: Planned) -> Iterator[Fact]:
-    """The same target with fewer bits in the heaviest stage, with fewer in all, and by a faster clock."""
+def _relieved(graph: IntGraph, planned: Planned, default: Planned) -> Iterator[Fact]:
+    """The same target with fewer bits in the heaviest stage, with fewer in all, and by a faster clock, where that is
+    better than the plan both with its own FIFOs and with default ones.
+    """
     kind, found = scarcest(planned), planned.estimate
     wide = {node.name for node in graph.nodes if isinstance(node, Conv) and _narrows(node)}
     heaviest = max(
@@ -249,8 +273,20 @@ def _relieved(graph: IntGraph, planned: Planned) -> Iterator[Fact]:
     clock = planned.target.clock_mhz * FASTER_CLOCK
     trials.append((f"a clock of {clock:g} MHz", graph, replace(planned.target, clock_mhz=clock)))
     for what, changed, target in trials:
-        other = outline(changed, target, planned)
-        yield Fact("relief", f"{what}: {_outcome(other)}", {"what": what} | _figures(other))
+        other = closest(changed, outline(changed, target, planned))
+        if _relieves(other, kind, planned, default):
+            yield Fact("relief", f"{what}: {_outcome(other)}", {"what": what} | _figures(other))
+
+
+def _relieves(other: Planned, kind: str, planned: Planned, default: Planned) -> bool:
+    """It meets the target where the plan does not, is faster, or takes less of the scarcest resource or of all."""
+    if other.too_slow:
+        return False
+    plans = planned, default
+    faster = other.estimate.fps > (1 + NOTICED) * max(each.estimate.fps for each in plans)
+    scarcer = other.usage[kind] < (1 - NOTICED) * min(each.usage[kind] for each in plans)
+    smaller = sum(other.usage.values()) < (1 - NOTICED) * min(sum(each.usage.values()) for each in plans)
+    return (other.met and not planned.met) or faster or scarcer or smaller
 
 
 def _what_would_fit(graph: IntGraph, planned: Planned) -> Iterator[Fact]:
@@ -295,11 +331,13 @@ def _rounded(node: Conv) -> Conv:
 
 
 def _outcome(planned: Planned) -> str:
-    if planned.too_slow:
-        return "not fast enough either"
+    unfit = "" if planned.met else ", which does not fit"
+    return f"{_made(planned)}{unfit}{'' if planned.depths else ', with default FIFOs'}"
+
+
+def _made(planned: Planned) -> str:
     taken = ", ".join(f"{kind} {share:.1%}" for kind, share in planned.usage.items())
-    taken += "" if planned.met else ", which does not fit"
-    return f"{planned.estimate.fps:,.1f} images a second in {taken}{'' if planned.depths else ', with default FIFOs'}"
+    return f"{planned.estimate.fps:,.1f} images a second in {taken}"
 
 
 def _figures(planned: Planned) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def _device(planned: Planned) -> Table:
         low, high = found.ranges[name]
         amounts = (f"{getattr(found.resources, name):,}", f"{low:,} to {high:,}", f"{getattr(device, name):,}")
         table.add_row(name, *amounts, f"{share:.1%}", style="red" if share > 1 else None)
-    table.caption = "\n".join(filter(None, (f"error {UNFITTED}", device.note)))
+    table.caption = "\n".join(filter(None, (f"error {UNFITTED}; that HLS obeys its pragmas is assumed", device.note)))
     return table
 
 
@@ -83,6 +83,9 @@ def _summary(planned: Planned, facts: Sequence[Fact]) -> Text:
         lines += spread(planned.ranged)
         if planned.met and target.fps and planned.ranged.fps_range and planned.ranged.fps_range[0] < target.fps:
             lines.append(f"its low end misses {target.fps:g} images a second; a higher --fps leaves room for that")
+    beyond = [kind for kind in found.usage if found.ranges[kind][1] > getattr(target.device, kind)]
+    if planned.met and beyond:
+        lines.append(f"it fits as estimated; the high end of the range of {', '.join(beyond)} does not")
     if found.tiles > 1:
         tile = f"{found.frame[1]}x{found.frame[0]}"
         lines.append(f"{found.tiles} tiles of {tile} an image with their halos, {found.overlap:.2f} times its pixels")

@@ -1,4 +1,4 @@
-"""What is proved of a model's hardware, what is estimated, and what nobody knows before synthesis."""
+"""What is proved of a model's hardware, what is tested, what is estimated, and what nobody knows before synthesis."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +12,7 @@ class Kind(StrEnum):
     """How much a claim is worth."""
 
     PROVED = "proved"
+    TESTED = "tested"
     ESTIMATED = "estimated"
     UNPROVED = "not proved"
     REFUTED = "refuted"
@@ -67,7 +68,7 @@ def _bits(verdict: Verdict) -> Claim:
     note = f"; {verdict.note}" if verdict.note else ""
     where = f"C simulation by g++ of this model in this hardware, on frames of {width}x{height}"
     how = f"{where}: {compared}; all equal{note}"
-    return Claim(Kind.PROVED, what, how)
+    return Claim(Kind.TESTED, what, how)
 
 
 def _depths(flow: Timeline | Absent) -> list[Claim]:
@@ -77,11 +78,11 @@ def _depths(flow: Timeline | Absent) -> list[Claim]:
     if flow.deadlock:
         return [Claim(Kind.REFUTED, what, f"in the simulation {'; '.join(flow.deadlock)}")]
     how = (
-        f"{flow.frames} frames ran through them, simulated clock by clock at the depths declared. It is proved of that "
-        "model: the depths of its pipelines are estimates, and no co-simulation was run"
+        f"{flow.frames} frames ran through them, simulated clock by clock at the depths declared, in a model the depths "
+        "of whose pipelines are estimates; no co-simulation was run"
     )
     return [
-        Claim(Kind.PROVED, what, how),
+        Claim(Kind.TESTED, what, how),
         Claim(
             Kind.ESTIMATED,
             "clocks, stalls and frames a second",

@@ -3,7 +3,7 @@
 import pytest
 
 from hwsr.errors import HwsrError
-from hwsr.estimate.devices import devices, find_device
+from hwsr.estimate.devices import devices, find_device, limited, parse_limits
 
 NAMED_BOARDS = {
     "xc7z020": "PYNQ-Z2",
@@ -56,3 +56,21 @@ def test_hls_builds_for_amds_parts_alone() -> None:
     assert find_device("KV260").hls_part == "xck26-sfvc784-2LV-c"
     with pytest.raises(HwsrError, match="LFE5U-85F"):
         _ = find_device("ULX3S-85F").hls_part
+
+
+def test_limits() -> None:
+    kv260 = find_device("kv260")
+    assert parse_limits(["lut=60000", "DSP=50%"], kv260) == {"lut": 60000, "dsp": kv260.dsp // 2}
+    for word in ("luts=3", "lut", "lut=-1", "lut=5%%", "lut=1.5"):
+        with pytest.raises(HwsrError, match="is no limit"):
+            parse_limits([word], kv260)
+
+
+def test_a_limited_device_has_less_of_what_is_limited() -> None:
+    kv260 = find_device("kv260")
+    less = limited(kv260, {"lut": 60000, "bram18": kv260.bram18})
+    assert (less.lut, less.bram18) == (60000, kv260.bram18)
+    assert (less.part, less.ff, less.dsp) == (kv260.part, kv260.ff, kv260.dsp)
+    for amount in (0, kv260.dsp + 1):
+        with pytest.raises(HwsrError, match=r"a limit of [\d,]+ dsp; xck26 \(KV260\) has 1 to 1,248"):
+            limited(kv260, {"dsp": amount})

@@ -13,10 +13,9 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from hwsr.cli import app
-from hwsr.errors import DoesNotFit, HwsrError
-from hwsr.estimate.devices import find_device
+from hwsr.errors import DoesNotFit
 from hwsr.explore.figures import COSTS, write_charts
-from hwsr.explore.hardware import Hardware, parse_limits
+from hwsr.explore.hardware import Hardware
 from hwsr.explore.page import write_page
 from hwsr.explore.search import Found, Rejected, Tally
 from hwsr.explore.show import Report, as_json, check_front, commands, render
@@ -112,14 +111,6 @@ def test_an_empty_front_says_what_came_closest(report: Report) -> None:
         check_front(Report(report.search, none, None))
     with pytest.raises(DoesNotFit, match="none was tried"):
         check_front(Report(report.search, Tally(), 30.0))
-
-
-def test_limits() -> None:
-    kv260 = find_device("kv260")
-    assert parse_limits(["lut=60000", "DSP=50%"], kv260) == {"lut": 60000, "dsp": kv260.dsp // 2}
-    for word in ("luts=3", "lut", "lut=-1", "lut=5%%", "lut=1.5"):
-        with pytest.raises(HwsrError, match="is no limit"):
-            parse_limits([word], kv260)
 
 
 def test_help_names_the_exit_code() -> None:

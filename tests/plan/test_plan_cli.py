@@ -143,6 +143,23 @@ def test_what_cannot_fit_ends_with_code_3(
     assert not figures["met"] and figures["short"][short] > 0
 
 
+def test_limits_are_all_that_a_plan_may_take(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, model: Path, tmp_path: Path
+) -> None:
+    written = tmp_path / "figures.json"
+    words = ["plan", model, "--device", "kv260", "--out", OUT, "--json", written]
+    assert hwsr(monkeypatch, *words, "--limit", "lut=5%", "--limit", "bram18=100") == 0
+    figures = json.loads(written.read_text())
+    assert figures["limits"] == {"lut": 5856, "bram18": 100}
+    taken = figures["estimates"]["resources"]
+    assert taken["lut"] <= 5856 and taken["bram18"] <= 100
+    assert figures["estimates"]["usage"]["lut"] == taken["lut"] / 5856
+    assert "limited to 5,856 lut, 100 bram18" in " ".join(capsys.readouterr().out.split())
+    assert hwsr(monkeypatch, *words, "--limit", "lut=10") == 3
+    assert "of 10)" in capsys.readouterr().err
+    assert json.loads(written.read_text())["short"]["lut"] > 0
+
+
 def test_attention_keeps_the_frame_that_it_was_exported_for(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -166,6 +183,10 @@ def test_attention_keeps_the_frame_that_it_was_exported_for(
         (["plan", "{model}", "--out", "40by32"], "is not a size"),
         (["plan", "{model}", "--out", OUT, "--fps", "0"], "images a second"),
         (["plan", "{model}", "--out", OUT, "--device", "none"], "unknown device"),
+        (["plan", "{model}", "--out", OUT, "--device", ""], "unknown device ''"),
+        (["estimate", "{model}", "--device", ""], "unknown device ''"),
+        (["plan", "{model}", "--out", OUT, "--limit", "lut=101%"], "a limit of 118,291 lut; xck26 (KV260) has 1 to"),
+        (["plan", "{model}", "--out", OUT, "--limit", "luts=9"], "'luts=9' is no limit"),
         (["plan", "{model}", "--out", OUT, "--clock", "0"], "clock of 0 MHz"),
         (["plan", "{model}", "--out", OUT, "--clock", "0", "-o", "/"], "cannot write /: it is a folder"),
         (["plan", "{model}", "--out", OUT, "--clock", "0", "--json", "/"], "cannot write /: it is a folder"),

@@ -321,7 +321,7 @@ def test_narrowed_networks_are_rounded() -> None:
     assert make_graph(narrow.nodes, narrow.frame).shape("y", 8, 10) == graph.shape("y", 8, 10)
 
 
-@pytest.mark.parametrize("fps", [0.0, -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("fps", [0.0, -1.0, 1e-9, float("nan"), float("inf")])
 def test_a_rate_that_is_none_is_refused(fps: float) -> None:
     with pytest.raises(HwsrError, match="images a second"):
         Target(KV260, 200.0, (10, 10), fps)

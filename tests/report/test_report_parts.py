@@ -24,7 +24,7 @@ from hwsr.report.hardware import RESOURCES, Amount, hardware, rows
 from hwsr.report.quality import float_network, quality
 from hwsr.report.timeline import timeline
 from hwsr.report.verdict import Compared, Status, Verdict
-from tests.hls.hls_graphs import BUILDS
+from tests.hls.hls_graphs import BUILDS, tiny_net
 
 KV260 = find_device("kv260")
 
@@ -176,3 +176,15 @@ def test_claims_say_what_was_refuted_first_and_what_was_not_run() -> None:
     unsaid = claims(Verdict(Status.NOT_RUN, "there is no csim.json"), absent, absent)
     assert Kind.REFUTED not in {claim.kind for claim in unsaid}
     assert [claim.kind for claim in unsaid if "there is no csim.json" in claim.how] == [Kind.UNPROVED]
+
+
+def test_what_frames_have_shown_is_tested_and_not_proved() -> None:
+    equal = Verdict(Status.EQUAL, "", "Vitis", (4, 5), 0, (Compared("2 test frames", 99, "values", 0),))
+    net = tiny_net()
+    shown = timeline(dataflow(net, lower(net, 4), timing_on(KV260, 200.0, "vitis")))
+    assert not shown.deadlock
+    found = {claim.what: claim.kind for claim in claims(equal, shown, Absent("no kernel for X"))}
+    assert found["no accumulator overflows"] is Kind.PROVED
+    assert found["the generated C++ computes the reference's integers, bit for bit"] is Kind.TESTED
+    assert found["FIFOs are deep enough: the pipeline does not deadlock"] is Kind.TESTED
+    assert list(found.values()).count(Kind.PROVED) == 1
