@@ -276,7 +276,7 @@ def _finished(planned: Planned, progress: Progress, say: Callable[[str], None]) 
     Foldings are chosen anew for the FIFOs that were found: where the device has no room for these, and once more where
     a rate is asked, since they take other block RAM than those that foldings were chosen at. The best that meets the
     target is kept; if none does, the lowering's FIFOs have to. Where these have no room, foldings are chosen at
-    shallower ones first.
+    shallower ones first. FIFOs that would miss the asked rate at other latencies than those estimated make way.
     """
     first = planned = _summed(planned, progress)
     roomy = None if planned.too_slow else _with_room(planned)
@@ -286,7 +286,8 @@ def _finished(planned: Planned, progress: Progress, say: Callable[[str], None]) 
         planned = _with_depths(_summed(roomy, progress), None)
     meeting: list[Planned] = []
     for _ in range(ROUNDS):
-        say(_searching(planned))
+        height, width = planned.graph.frame
+        say(f"FIFO depths on {width}x{height}, {planned.selection.clocks(planned.choices):,} clocks a frame")
         depths = found_depths(planned.graph, planned.hardware, planned.budget)
         kept = _paced(_with_depths(planned, depths))
         if kept.met:
@@ -303,7 +304,23 @@ def _finished(planned: Planned, progress: Progress, say: Callable[[str], None]) 
         lowered = first if first.overflow else _paced(first)
         meeting += [lowered] if lowered.met else []
         kept = min((lowered, kept), key=_taken)
-    return min(meeting, key=_preferred) if meeting else kept
+    return _steady(min(meeting, key=_preferred)) if meeting else kept
+
+
+def _steady(planned: Planned) -> Planned:
+    """With the lowering's FIFOs where those that were found hold the asked rate at the estimated latencies alone, and
+    these at any, if they have room.
+    """
+    if planned.depths is None or _holds(planned):
+        return planned
+    default = with_default_fifos(planned)
+    return default if default.met and _holds(default) else planned
+
+
+def _holds(planned: Planned) -> bool:
+    """The asked rate, however deep the pipelines are."""
+    spread = planned.ranged.spread
+    return planned.budget is None or spread is None or spread[1] <= planned.budget
 
 
 def _preferred(planned: Planned) -> tuple[float, ...]:
@@ -322,13 +339,6 @@ def _outlined(planned: Planned) -> Planned:
         return planned
     lowered = _paced(planned)
     return lowered if lowered.met else _finished(planned, iter, lambda _: None)
-
-
-def _searching(planned: Planned) -> str:
-    (height, width), tiles = planned.graph.frame, planned.estimate.tiles
-    on = f"{tiles} of {width}x{height}" if tiles > 1 else f"{width}x{height}"
-    clocks = planned.selection.clocks(planned.choices)
-    return f"FIFO depths on {on}, where the slowest stage takes {clocks:,} clocks a frame"
 
 
 def _paced(planned: Planned) -> Planned:

@@ -78,8 +78,8 @@ def _depths(flow: Timeline | Absent) -> list[Claim]:
     if flow.deadlock:
         return [Claim(Kind.REFUTED, what, f"in the simulation {'; '.join(flow.deadlock)}")]
     how = (
-        f"{flow.frames} frames ran through them, simulated clock by clock at the depths declared, in a model the depths "
-        "of whose pipelines are estimates; no co-simulation was run"
+        f"{flow.frames} frames ran through them, simulated clock by clock at the depths declared; the latencies of its "
+        "stages are estimates, and no co-simulation was run"
     )
     return [
         Claim(Kind.TESTED, what, how),

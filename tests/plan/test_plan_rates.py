@@ -1,5 +1,7 @@
 """The rate of whole frames: what is drawn out of their first rows is what the whole simulation finds."""
 
+from dataclasses import replace
+
 import pytest
 
 from hwsr.estimate.design import timing_on
@@ -9,6 +11,7 @@ from hwsr.ir.graph import IntGraph
 from hwsr.ir.tiling import on_frame
 from hwsr.plan import depths as depths_module
 from hwsr.plan.depths import Hardware, clocked, clocks_at, found_depths, interval_at, spread_at
+from hwsr.plan.design import Target, plan
 from hwsr.simulate.process import depths, processes
 from hwsr.simulate.run import simulate
 from tests.hls.hls_graphs import Net, fan_net, odd_net
@@ -85,3 +88,22 @@ def test_depths_keep_the_asked_rate_of_the_whole_frame(monkeypatch: pytest.Monke
     found = found_depths(graph, hardware, asked)
     monkeypatch.undo()
     assert interval_at(graph, hardware, found) <= asked
+
+
+def test_a_plan_keeps_its_rate_at_every_latency_where_the_lowerings_fifos_do() -> None:
+    """The smallest depths that keep it at the estimated latencies alone would miss it, and save nothing here."""
+    graph = odd_net()
+    target = Target(find_device("kv260"), 200.0, (20 * graph.scale, 160 * graph.scale))
+    most = plan(graph, target).estimate.fps
+    planned = plan(graph, replace(target, fps=0.8 * most))
+    assert planned.met and planned.depths is None
+    assert planned.ranged.fps_range and planned.ranged.fps_range[0] >= 0.8 * most
+    on_rows, hardware = planned.graph, planned.hardware
+    found = found_depths(on_rows, hardware, planned.budget)
+    interval = interval_at(on_rows, hardware, found)
+    assert interval <= planned.budget < spread_at(on_rows, hardware, found, interval)[1]
+    # Where the lowering's miss it too, those that were found stay.
+    closer = plan(graph, replace(target, fps=0.95 * most))
+    assert closer.met and closer.depths
+    lowered = interval_at(closer.graph, closer.hardware)
+    assert spread_at(closer.graph, closer.hardware, None, lowered)[1] > closer.budget
