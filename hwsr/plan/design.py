@@ -166,7 +166,7 @@ def plan(
     Raises HwsrError for a network that has no hardware.
     """
     best = _best(graph, target, Sharing(seconds, expected(graph)), lambda outlined: _finished(outlined, progress, say))
-    return _summed(closest(graph, best), progress)
+    return _summed(_closest(graph, best), progress)
 
 
 def outline(graph: IntGraph, target: Target, like: Planned) -> Planned:
@@ -192,7 +192,7 @@ def _settled(planned: Planned) -> bool:
     return planned.met or (planned.too_slow and not planned.overflow)
 
 
-def closest(graph: IntGraph, planned: Planned) -> Planned:
+def _closest(graph: IntGraph, planned: Planned) -> Planned:
     """Where this is short of block RAM beside others, strips that are short of less, if there are any."""
     if planned.met or planned.too_slow:
         return planned

@@ -16,8 +16,9 @@ from hwsr.hls.convolution import weight_bits
 from hwsr.ir.check import make_graph
 from hwsr.ir.graph import Conv, IntGraph
 from hwsr.ir.stages import Multiplier, Weights, is_ternary
+from hwsr.ir.tiling import on_frame
 from hwsr.plan.adders import expected
-from hwsr.plan.design import Planned, Target, closest, outline, with_default_fifos
+from hwsr.plan.design import Planned, Target, outline, plan_at, with_default_fifos
 from hwsr.plan.options import KINDS
 from hwsr.plan.search import cheapest, shares
 
@@ -273,7 +274,9 @@ def _relieved(graph: IntGraph, planned: Planned, default: Planned) -> Iterator[F
     clock = planned.target.clock_mhz * FASTER_CLOCK
     trials.append((f"a clock of {clock:g} MHz", graph, replace(planned.target, clock_mhz=clock)))
     for what, changed, target in trials:
-        other = closest(changed, outline(changed, target, planned))
+        other = outline(changed, target, planned)
+        if not other.met and found.tiles > 1:
+            other = plan_at(on_frame(changed, planned.graph.frame), target, planned.sharing)
         if _relieves(other, kind, planned, default):
             yield Fact("relief", f"{what}: {_outcome(other)}", {"what": what} | _figures(other))
 
