@@ -16,7 +16,7 @@ from hwsr.cli.app import parse_size
 from hwsr.data.datasets import validation_images
 from hwsr.engine import Engine
 from hwsr.engines import make_upscaler, model_graph
-from hwsr.estimate.devices import find_device
+from hwsr.estimate.devices import KINDS, find_device
 from hwsr.evaluate import evaluate
 from hwsr.files import write_json
 from hwsr.hls.csim import compare
@@ -26,7 +26,6 @@ from hwsr.ir.tiling import on_frame
 from hwsr.plan.depths import found_depths
 from hwsr.plan.design import Planned, Target, plan
 from hwsr.plan.explain import describe_shortfall, scarcest
-from hwsr.plan.options import KINDS
 from hwsr.reference.run import run, run_all
 from hwsr.tiles import test_tiles
 

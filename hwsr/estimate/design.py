@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from hwsr.errors import HwsrError
-from hwsr.estimate.devices import Device
+from hwsr.estimate.devices import KINDS, Device
 from hwsr.estimate.fabric import Backend, Timing, fabric_of
 from hwsr.estimate.layers import Counts, Layer, Ranges, ends, estimate_layers
 from hwsr.estimate.resources import Resources
@@ -101,7 +101,7 @@ class Estimate:
     def usage(self) -> dict[str, float]:
         """Share of the device, by resource: 1 is all of it. All are those after logic synthesis."""
         total = self.resources
-        return {name: getattr(total, name) / getattr(self.device, name) for name in ("lut", "ff", "dsp", "bram18")}
+        return {name: getattr(total, name) / getattr(self.device, name) for name in KINDS}
 
     @property
     def overflow(self) -> dict[str, int]:

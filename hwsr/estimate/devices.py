@@ -15,8 +15,8 @@ FAMILY_NOTES = {
 }
 
 
-# Resources that a design may be limited to a part of.
-LIMITED = ("lut", "ff", "dsp", "bram18")
+# What of a device is counted, and may be limited to a part of it.
+KINDS = ("lut", "ff", "dsp", "bram18")
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ def parse_limits(words: Sequence[str], device: Device) -> dict[str, int]:
     for word in words:
         name, _, text = word.lower().partition("=")
         number = text.removesuffix("%")
-        if name not in LIMITED or not number.isdecimal():
-            known = ", ".join(LIMITED)
+        if name not in KINDS or not number.isdecimal():
+            known = ", ".join(KINDS)
             raise HwsrError(f"'{word}' is no limit; write NAME=NUMBER or NAME=NUMBER%, NAME one of {known}")
         share = text != number
         limits[name] = getattr(device, name) * int(number) // 100 if share else int(number)
@@ -95,7 +95,7 @@ def limited(device: Device, limits: Mapping[str, int]) -> Device:
             raise HwsrError(
                 f"a limit of {limit:,} {name}; {device.part} ({device.board}) has 1 to {getattr(device, name):,}"
             )
-    kept = {name: limits.get(name, getattr(device, name)) for name in LIMITED}
+    kept = {name: limits.get(name, getattr(device, name)) for name in KINDS}
     return replace(device, lut=kept["lut"], ff=kept["ff"], dsp=kept["dsp"], bram18=kept["bram18"])
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hwsr.estimate.devices import LIMITED
+from hwsr.estimate.devices import KINDS
 from hwsr.ir.graph import IntGraph
 from hwsr.plan.design import Planned, Target, plan
 from hwsr.plan.explain import describe_shortfall
@@ -36,7 +36,7 @@ def judge(graph: IntGraph, target: Target, limits: Mapping[str, int]) -> Verdict
     """Plan a network. limits: the most of each resource that it may take. Raises HwsrError where it has no hardware."""
     planned = plan(graph, target)
     found = planned.estimate
-    amounts = {name: getattr(found.resources, name) for name in LIMITED}
+    amounts = {name: getattr(found.resources, name) for name in KINDS}
     hardware = Hardware(**amounts, fps=round(found.fps, 3))
     if not planned.met:
         return Verdict(hardware, describe_shortfall(planned), _violation(planned))

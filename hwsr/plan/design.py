@@ -10,7 +10,7 @@ from math import floor
 from hwsr.adders.stages import Progress, Solved
 from hwsr.errors import HwsrError
 from hwsr.estimate.design import Estimate, count_tiles, estimate, timing_on
-from hwsr.estimate.devices import Device
+from hwsr.estimate.devices import KINDS, Device
 from hwsr.estimate.fabric import Backend
 from hwsr.ir.adder_graph import AdderGraph
 from hwsr.ir.graph import IntGraph
@@ -18,7 +18,7 @@ from hwsr.ir.stages import Folding
 from hwsr.ir.tiling import on_frame
 from hwsr.plan.adders import Summed, expected, solved_graphs
 from hwsr.plan.depths import Hardware, clocks_at, found_depths, hoped_depths, spread_at
-from hwsr.plan.options import KINDS, Choices, choices
+from hwsr.plan.options import Choices, choices
 from hwsr.plan.search import Selection, cheapest, fastest, shares
 
 # Strips that a frame is cut into at most, where its rows are too long for the device's memories.

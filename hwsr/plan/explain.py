@@ -9,7 +9,7 @@ import numpy as np
 
 from hwsr.estimate.adders import luts
 from hwsr.estimate.design import count_tiles
-from hwsr.estimate.devices import devices
+from hwsr.estimate.devices import KINDS, devices
 from hwsr.estimate.layers import estimate_layers
 from hwsr.estimate.resources import Resources
 from hwsr.hls.convolution import weight_bits
@@ -19,7 +19,6 @@ from hwsr.ir.stages import Multiplier, Weights, is_ternary
 from hwsr.ir.tiling import on_frame
 from hwsr.plan.adders import expected
 from hwsr.plan.design import Planned, Target, outline, plan_at, with_default_fifos
-from hwsr.plan.options import KINDS
 from hwsr.plan.search import cheapest, shares
 
 # How much faster a clock, and how many bits less, are tried as a relief.

@@ -19,9 +19,7 @@ from hwsr.ir.graph import IntGraph, Node
 from hwsr.ir.stages import Folding, Loops, Stage, loops, memories, multipliers, unrollings
 from hwsr.plan.adders import Summed
 
-# What of a device is counted, as `hwsr.estimate.design.Estimate.usage` counts it: after logic synthesis.
-KINDS = ("lut", "ff", "dsp", "bram18")
-# An amount of each of KINDS.
+# An amount of each of `hwsr.estimate.devices.KINDS`, after logic synthesis.
 Cost = tuple[int, int, int, int]
 
 

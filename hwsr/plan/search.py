@@ -15,8 +15,8 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_array, vstack
 
 from hwsr.errors import HwsrError
-from hwsr.estimate.devices import Device
-from hwsr.plan.options import KINDS, Choices, Cost, Option
+from hwsr.estimate.devices import KINDS, Device
+from hwsr.plan.options import Choices, Cost, Option
 
 # Of one integer program's search, so that a plan is the same on every machine; one that was not proved by then says so.
 NODE_LIMIT = 100_000

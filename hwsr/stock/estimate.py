@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hwsr.errors import HwsrError
-from hwsr.estimate.devices import Device, find_device
+from hwsr.estimate.devices import KINDS, Device, find_device
 from hwsr.estimate.model import Prediction
 from hwsr.estimate.resources import Resources, fifo
 from hwsr.estimate.types import parse_type
@@ -20,7 +20,6 @@ from hwsr.simulate.run import Run, simulate
 from hwsr.stock.pipeline import StockLayer, declared, layers, needed_depths, processes
 from hwsr.stock.project import StockProject
 
-KINDS = ("lut", "ff", "dsp", "bram18")
 NOTE = "estimates: nothing here was synthesized"
 FIGURES = {
     "cycles": "clocks of a kernel for a frame, by the laws of stock kernels (docs/estimates.md), with a range; without "
